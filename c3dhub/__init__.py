@@ -1,0 +1,97 @@
+"""c3dhub: pretrained 3D ResNets that turn any video into frozen spatiotemporal features.
+
+    import c3dhub
+
+    model = c3dhub.load("resnet50_kinetics")
+    features = model.extract_features("video.mp4")
+    features.pooled, features.start_seconds
+
+Where to read on: ``hub.py`` (name -> network), ``extract.py`` (video -> features).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .classification import classify
+    from .clips import ClipRule
+    from .config import InputContract, ModelConfig
+    from .errors import (
+        C3DHubError,
+        CheckpointError,
+        FeaturesError,
+        ManifestError,
+        UnknownModelError,
+        UnknownStageError,
+        VideoError,
+        WeightsUnavailableError,
+    )
+    from .extract import extract_features
+    from .features import Features, load_features
+    from .hub import create_model, load
+    from .manifest import ModelEntry, list_models, model_info
+
+# Public name -> module. Names are imported when they are first used, so that listing models does
+# not wait for torch.
+_MODULES = {
+    "C3DHubError": "errors",
+    "CheckpointError": "errors",
+    "ClipRule": "clips",
+    "Features": "features",
+    "FeaturesError": "errors",
+    "InputContract": "config",
+    "ManifestError": "errors",
+    "ModelConfig": "config",
+    "ModelEntry": "manifest",
+    "UnknownModelError": "errors",
+    "UnknownStageError": "errors",
+    "VideoError": "errors",
+    "WeightsUnavailableError": "errors",
+    "classify": "classification",
+    "create_model": "hub",
+    "extract_features": "extract",
+    "list_models": "manifest",
+    "load": "hub",
+    "load_features": "features",
+    "model_info": "manifest",
+}
+
+__all__ = [
+    "C3DHubError",
+    "CheckpointError",
+    "ClipRule",
+    "Features",
+    "FeaturesError",
+    "InputContract",
+    "ManifestError",
+    "ModelConfig",
+    "ModelEntry",
+    "UnknownModelError",
+    "UnknownStageError",
+    "VideoError",
+    "WeightsUnavailableError",
+    "__version__",
+    "classify",
+    "create_model",
+    "extract_features",
+    "list_models",
+    "load",
+    "load_features",
+    "model_info",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'c3dhub' has no attribute {name!r}")
+    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

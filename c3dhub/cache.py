@@ -1,0 +1,219 @@
+"""The folder where weights live.
+
+::
+
+    $C3DHUB_HOME                     default: $XDG_CACHE_HOME/c3dhub, else ~/.cache/c3dhub
+    ├── models/<name>/               model.safetensors + config.json, complete or not there
+    ├── downloads/<name>/            released files on their way; partial ones are resumed
+    ├── locks/                       one per model: who holds it may fetch and replace
+    └── lock.json                    the pinned hashes, see c3dhub.pins
+
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .errors import CheckpointError, WeightsUnavailableError
+from .files import sha256_of
+from .pins import Pins, SourcePin, WeightsPin, read_pins, write_pins
+
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+HUB_PREFIX = "hf://"
+# How long another process may hold a lock before we say that we wait for it.
+_QUIET_SECONDS = 0.5
+
+logger = logging.getLogger(__name__)
+
+
+def cache_home() -> Path:
+    """Return the cache folder that the environment asks for; it need not exist."""
+    chosen = os.environ.get("C3DHUB_HOME")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    above = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(above).expanduser().absolute() / "c3dhub"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The cache below ``root``: paths, locks, pins."""
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> Cache:
+        """Return the cache at `cache_home`."""
+        return cls(cache_home())
+
+    def folder(self, name: str) -> Path:
+        """Return the folder of one model's weights. Raises ValueError for a name with a path."""
+        return self.root / "models" / _plain(name)
+
+    def weights(self, name: str) -> Path:
+        return self.folder(name) / WEIGHTS_FILE
+
+    def config(self, name: str) -> Path:
+        return self.folder(name) / CONFIG_FILE
+
+    def downloads(self, name: str) -> Path:
+        return self.root / "downloads" / _plain(name)
+
+    def staging(self, name: str) -> Path:
+        """Return the folder where new weights are written before they replace the old."""
+        return self.root / "models" / f".new-{_plain(name)}"
+
+    def has(self, name: str) -> bool:
+        """Whether the model's weights and config are there."""
+        return self.weights(name).is_file() and self.config(name).is_file()
+
+    def names(self) -> list[str]:
+        """Return the names of all models whose weights are there."""
+        found = (path.parent.name for path in (self.root / "models").glob(f"*/{WEIGHTS_FILE}"))
+        return sorted(name for name in found if not name.startswith(".") and self.has(name))
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the lock of one model; says so where another process makes it wait.
+
+        The lock goes with the process that holds it, so one that was killed blocks nobody. Raises
+        OSError where the cache cannot be written.
+        """
+        with self._hold(f"{_plain(name)}.lock", name):
+            yield
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn an OSError of using the cache into an error that says what to do."""
+        try:
+            yield
+        except OSError as error:
+            raise WeightsUnavailableError(
+                f"{self.root}: cannot use the cache: {error.strerror or error}. Free some space "
+                "or allow writing there, or set C3DHUB_HOME to a folder on another disk"
+            ) from error
+
+    def pins(self) -> dict[str, Pins]:
+        """Return key -> pins. Raises CheckpointError where ``lock.json`` is damaged."""
+        with self.writing():
+            return read_pins(self.root / "lock.json")
+
+    def pinned(self, key: str) -> Pins:
+        """Return what is pinned under a model's name or a Hub reference."""
+        return self.pins().get(key, Pins())
+
+    def pin(
+        self, key: str, *, source: SourcePin | None = None, weights: WeightsPin | None = None
+    ) -> None:
+        """Record pins under a key; what is None stays as it is. Raises OSError."""
+        with self._editing() as pins:
+            old = pins.get(key, Pins())
+            pins[key] = Pins(source or old.source, weights or old.weights)
+
+    def unpin(self, key: str, *, forget: bool) -> None:
+        """Drop the weights' pin of a key; with ``forget`` the source's too. Raises OSError."""
+        with self._editing() as pins:
+            old = pins.get(key, Pins())
+            pins[key] = Pins() if forget else replace(old, weights=None)
+
+    @contextlib.contextmanager
+    def _editing(self) -> Iterator[dict[str, Pins]]:
+        # No model's name begins with a dot, so this lock is never one of theirs.
+        with self._hold(".lock.json.lock", "lock.json"):
+            pins = read_pins(self.root / "lock.json")
+            before = dict(pins)
+            yield pins
+            if pins != before:
+                write_pins(self.root / "lock.json", pins)
+
+    @contextlib.contextmanager
+    def _hold(self, filename: str, what: str) -> Iterator[None]:
+        from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
+
+        path = self.root / "locks" / filename
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(WeakFileLock(path, timeout=_QUIET_SECONDS))
+            except TimeoutError:
+                logger.warning("%s: waiting for another process that works on it (%s)", what, path)
+                held.enter_context(WeakFileLock(path))
+            yield
+
+    def remove(self, name: str, *, forget: bool = False) -> int:
+        """Delete a model's weights and partial downloads; returns the bytes that are free now.
+
+        The pin of the released file stays, so that a later download must bring the same file;
+        ``forget`` drops it too. Raises WeightsUnavailableError where the folder cannot be written.
+        """
+        folders = (self.folder(name), self.downloads(name), self.staging(name))
+        with self.writing(), self.lock(name):
+            freed = sum(folder_bytes(folder) for folder in folders)
+            for folder in folders:
+                if folder.exists():
+                    shutil.rmtree(folder)
+            self.unpin(name, forget=forget)
+        return freed
+
+
+def confirm(cache: Cache, key: str, path: Path, *, remedy: str, known: str | None = None) -> str:
+    """Return the sha256 of ``path`` after holding it against what is known or pinned under ``key``.
+
+    The file is hashed only where its size or time differ from those at pinning, or where nothing is
+    pinned yet; then it is pinned as it is.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is not the one that is known or was pinned.
+    """
+    expected = _expectation(cache, key, known)
+    if expected is not None and expected.describes(path):
+        return expected.sha256
+    actual = sha256_of(path)
+    wanted = known or (expected.sha256 if expected else actual)
+    if actual != wanted:
+        raise changed(path, expected=wanted, actual=actual, remedy=remedy)
+    try:
+        cache.pin(key, weights=WeightsPin.of(path, sha256=actual))
+    except OSError as error:
+        logger.info("%s: cannot pin it (%s), so it is hashed at each use", path, error)
+    return actual
+
+
+def _expectation(cache: Cache, key: str, known: str | None) -> WeightsPin | None:
+    pin = cache.pinned(key).weights
+    return None if pin is None or (known is not None and pin.sha256 != known) else pin
+
+
+def changed(path: Path, *, expected: str, actual: str, remedy: str) -> CheckpointError:
+    """Return the error for a file that is not the one it should be."""
+    return CheckpointError(
+        f"{path}: this file is not the one that was seen before:\n"
+        f"  expected sha256 {expected}\n"
+        f"  actual sha256   {actual}\n{remedy}"
+    )
+
+
+def folder_bytes(folder: Path) -> int:
+    """Return the size of all files below a folder; 0 where there is none."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _plain(name: str) -> str:
+    # Names may come from someone else's manifest or from the command line; they become paths.
+    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,127}", name, re.ASCII):
+        raise ValueError(
+            f"the model name is {name!r}; it must be letters, digits and any of _ . + -, and begin "
+            "with a letter or digit"
+        )
+    return name

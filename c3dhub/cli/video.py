@@ -1,0 +1,307 @@
+"""The commands that read videos: extract, classify."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from ..clips import Align, Preset, Tail
+from ..errors import C3DHubError
+
+if TYPE_CHECKING:
+    from ..architectures import VideoNetwork
+    from ..features import Features
+
+_PRECISIONS = ("float32", "bfloat16", "float16", "int8", "auto")
+# Endings that promise another format than the one that is written.
+_OTHER_FORMATS = {".npz", ".npy", ".csv", ".json", ".pt", ".pth", ".pkl", ".parquet", ".h5", ".mat"}
+_MOST_ROWS = 12
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Register the commands of this module."""
+    extract = subparsers.add_parser(
+        "extract",
+        help="features of videos, with timestamps",
+        description="Put every clip of a video through a network and keep what its stages say.",
+        epilog="example: c3dhub extract match.mp4 --model resnet50_kinetics -o match.safetensors",
+    )
+    _add_common(extract, nargs="+")
+    extract.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where the features are written; a "
+        "folder for several videos. Without it they are only shown",
+    )
+    extract.add_argument(
+        "--stages",
+        default="avgpool",
+        metavar="A,B",
+        help="stages, separated by commas: stem, layer1 .. layer4 (DenseNet: denseblock1 .. 4), "
+        "avgpool, logits (default: avgpool)",
+    )
+    extract.add_argument(
+        "--maps",
+        action="store_true",
+        help="keep whole maps (C, T, H, W) instead of their mean over time and space",
+    )
+    extract.set_defaults(run=run_extract)
+
+    classify = subparsers.add_parser(
+        "classify",
+        help="the most likely classes of a video",
+        description="Average the softmax over the clips of a video and name the best classes.",
+        epilog="example: c3dhub classify match.mp4 --model resnet50_kinetics",
+    )
+    _add_common(classify, nargs="+")
+    classify.add_argument("--topk", type=int, default=5, metavar="K", help="classes (default: 5)")
+    classify.add_argument("--per-clip", action="store_true", help="one list for each clip")
+    classify.set_defaults(run=run_classify)
+
+
+def _add_common(parser: argparse.ArgumentParser, *, nargs: str) -> None:
+    parser.add_argument("video", nargs=nargs, metavar="VIDEO", help="file or folder of images")
+    model = parser.add_argument_group("model")
+    model.add_argument(
+        "--model",
+        required=True,
+        metavar="NAME",
+        help="a name of `c3dhub list`, hf://org/repo@revision, or a folder that c3dhub wrote",
+    )
+    model.add_argument(
+        "--random-weights",
+        action="store_true",
+        help="NAME is an architecture, "
+        "given random weights (seed 0): tries everything out, knows nothing",
+    )
+    model.add_argument(
+        "--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best)"
+    )
+    model.add_argument("--precision", choices=_PRECISIONS, help="default: float32")
+    model.add_argument(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help="clips at once (default: fitted to the free memory)",
+    )
+    model.add_argument("--offline", action="store_true", help="never touch the network")
+
+    clips = parser.add_argument_group("clips")
+    clips.add_argument(
+        "--preset",
+        choices=get_args(Preset),
+        default="sliding",
+        help="sliding (default) or paper2018, which pads nothing",
+    )
+    for option, text in (
+        ("--clip-len", "frames of a clip (default: the model's)"),
+        ("--clip-stride", "frames between clip starts (default: clips touch)"),
+    ):
+        clips.add_argument(option, type=int, metavar="N", help=text)
+    clips.add_argument(
+        "--frame-stride",
+        type=int,
+        default=1,
+        metavar="N",
+        help="frames between the frames of a clip (default: 1)",
+    )
+    clips.add_argument("--fps", type=float, metavar="X", help="resample to X frames per second")
+    clips.add_argument("--start", type=float, metavar="S", help="seconds to start at")
+    clips.add_argument("--end", type=float, metavar="S", help="seconds to end before")
+    clips.add_argument(
+        "--tail",
+        choices=get_args(Tail),
+        default="loop",
+        help="what completes the last clip (default: loop)",
+    )
+    clips.add_argument(
+        "--align",
+        choices=get_args(Align),
+        default="start",
+        help="a clip starts at its time or is centred on it (default: start)",
+    )
+
+    output = parser.add_argument_group("output and errors")
+    output.add_argument(
+        "--errors",
+        choices=("raise", "strict"),
+        default="raise",
+        help="raise (default): keep what came before a decoding error; strict: fail",
+    )
+    output.add_argument("--json", action="store_true", help="print JSON")
+    output.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def run_extract(args: argparse.Namespace) -> int:
+    """Extract every video; return 0, or 1 where some failed."""
+    stages = tuple(part.strip() for part in args.stages.split(",") if part.strip())
+    targets = _targets(args.video, args.output)
+    network = _network(args)
+
+    def one(video: str) -> dict[str, Any]:
+        from ..extract import extract_features
+
+        features = extract_features(
+            video, stages=stages, pool=not args.maps, **_options(args, network)
+        )
+        target = targets.get(video)
+        if target is not None:
+            features.save(target)
+        if not args.json:
+            _show_features(video, features, target)
+        return _features_json(video, features, target)
+
+    return _each(args, one)
+
+
+def run_classify(args: argparse.Namespace) -> int:
+    """Classify every video; return 0, or 1 where some failed."""
+    network = _network(args)
+
+    def one(video: str) -> dict[str, Any]:
+        from ..classification import classify
+
+        found = classify(video, topk=args.topk, per_clip=args.per_clip, **_options(args, network))
+        if not args.json:
+            _show_classes(video, found, per_clip=args.per_clip)
+        return {"video": video, "clips" if args.per_clip else "predictions": found}
+
+    return _each(args, one)
+
+
+def _network(args: argparse.Namespace) -> VideoNetwork:
+    from .. import hub
+
+    if not args.random_weights:
+        return hub.load(args.model, device=args.device, local_files_only=args.offline)
+    import torch
+
+    torch.manual_seed(0)
+    _say(f"{args.model}: random weights, for trying things out; the features mean nothing")
+    return hub.create_model(args.model, device=args.device)
+
+
+def _options(args: argparse.Namespace, network: VideoNetwork) -> dict[str, Any]:
+    """Return what extract_features and classify have in common."""
+    names = ("clip_len", "clip_stride", "frame_stride", "fps", "start", "end", "tail", "align")
+    more = ("preset", "batch_size", "precision", "errors")
+    progress = not args.quiet and sys.stderr.isatty()
+    chosen = {name: getattr(args, name) for name in (*names, *more)}
+    return {"model": network, "progress": progress, **chosen}
+
+
+def _each(args: argparse.Namespace, one: Callable[[str], dict[str, Any]]) -> int:
+    """Do ``one`` for every video, go on after failures and list them at the end."""
+    results: list[dict[str, Any]] = []
+    failures: list[str] = []
+    for video in args.video:
+        try:
+            results.append(one(video))
+        except C3DHubError as error:
+            if len(args.video) == 1:
+                raise
+            failures.append(str(error))
+            results.append({"video": video, "error": str(error)})
+            _say(f"error: {error}")
+    if args.json:
+        print(json.dumps(results[0] if len(args.video) == 1 else results, indent=2))
+    if failures:
+        _say(f"{len(failures)} of {len(args.video)} videos failed:")
+        for failure in failures:
+            _say(f"  {failure}")
+    return 1 if failures else 0
+
+
+def _targets(videos: Sequence[str], output: str | None) -> dict[str, Path]:
+    """Return video -> file, refusing outputs that could not be meant, before any work is done."""
+    if output is None:
+        return {}
+    folder = Path(output)
+    into_folder = len(videos) > 1 or folder.is_dir() or output.endswith(("/", os.sep))
+    if not into_folder:
+        targets = {videos[0]: folder}
+    else:
+        if not folder.is_dir():
+            raise ValueError(
+                f"-o is {output}, which is no folder; several videos need an existing folder: "
+                f"mkdir {output}"
+            )
+        targets = {video: folder / f"{Path(video).stem}.safetensors" for video in videos}
+    _check_targets(targets)
+    return targets
+
+
+def _check_targets(targets: dict[str, Path]) -> None:
+    seen: dict[Path, str] = {}
+    for video, target in targets.items():
+        if target in seen:
+            raise ValueError(
+                f"{seen[target]} and {video} would both be written to {target}; extract them into "
+                "two folders"
+            )
+        seen[target] = video
+        if target.suffix.lower() in _OTHER_FORMATS:
+            raise ValueError(
+                f"-o is {target}; features are written as safetensors: end it in .safetensors"
+            )
+        if target.exists() and Path(video).exists() and target.samefile(video):
+            raise ValueError(f"-o is {target}, the video itself; choose another file")
+        if not target.parent.is_dir():
+            raise ValueError(f"-o is {target}, but {target.parent} is no folder: create it first")
+
+
+def _show_features(video: str, features: Features, target: Path | None) -> None:
+    lines = [f"{video}: {features!r}", "  clip        seconds         frames    valid"]
+    for i in range(min(len(features), _MOST_ROWS)):
+        seconds = f"{features.start_seconds[i]:8.3f} - {features.end_seconds[i]:.3f}"
+        frames = f"{features.start_frame[i]:6d} - {features.end_frame[i]}"
+        lines.append(f"  {i:4d}  {seconds:20s} {frames:15s} {features.n_valid_frames[i]:4d}")
+    if len(features) > _MOST_ROWS:
+        lines.append(f"  ... and {len(features) - _MOST_ROWS} more clips")
+    if target is None:
+        lines.append("  not written; -o FILE.safetensors keeps the features")
+    else:
+        lines.append(f"  written to {target}")
+    for warning in features.warnings:
+        _say(f"warning: {video}: {warning}")
+    print("\n".join(lines))
+
+
+def _features_json(video: str, features: Features, target: Path | None) -> dict[str, Any]:
+    arrays = {stage: array.tolist() for stage, array in features.arrays.items()}
+    shown = {"output": str(target)} if target is not None else {"features": arrays}
+    return {
+        "video": video,
+        "n_clips": len(features),
+        "stages": {stage: list(array.shape) for stage, array in features.arrays.items()},
+        "start_seconds": features.start_seconds.tolist(),
+        "end_seconds": features.end_seconds.tolist(),
+        "start_frame": features.start_frame.tolist(),
+        "end_frame": features.end_frame.tolist(),
+        "n_valid_frames": features.n_valid_frames.tolist(),
+        "warnings": list(features.warnings),
+        "provenance": features.provenance,
+        **shown,
+    }
+
+
+def _show_classes(video: str, found: list[Any], *, per_clip: bool) -> None:
+    lines = [f"{video}:"]
+    groups = found if per_clip else [{"predictions": found}]
+    for group in groups:
+        if per_clip:
+            lines.append(f"  {group['start_seconds']:.3f} - {group['end_seconds']:.3f} s")
+        for p in group["predictions"]:
+            label = p["label"] if p["label"] is not None else "(name unknown)"
+            lines.append(f"  {p['score']:8.4f}  {p['index']:4d}  {label}")
+    print("\n".join(lines))
+
+
+def _say(text: str) -> None:
+    print(f"c3dhub: {text}", file=sys.stderr)

@@ -1,0 +1,302 @@
+"""Which frames make which clip: index arithmetic alone, no decoder and no tensors.
+
+A video is first reduced to a row of *samples* (all frames, or the frames nearest before every
+``1 / fps`` seconds, between ``start`` and ``end``), numbered 0, 1, 2, ...; then clips are cut out
+of that row. With ``clip_len=4, clip_stride=3`` ten samples give::
+
+    0 1 2 3 4 5 6 7 8 9
+    [-----]                    clip 0: 0 1 2 3
+          [-----]              clip 1: 3 4 5 6
+                [-----]        clip 2: 6 7 8 9
+                      [-----]  clip 3: 9 9 9 9   overruns: looped, n_valid 1, and the last
+
+Sources of the two presets: ``sliding`` is the sliding window of the authors' 2020 code, completed
+by looping; ``paper2018`` is their feature extractor of 2018, which pads nothing and drops the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+Tail = Literal["loop", "repeat_last", "zero", "drop"]
+Align = Literal["start", "center"]
+Preset = Literal["sliding", "paper2018"]
+
+ZERO_FRAME = -1
+"""Stands for a black frame in :attr:`ClipWindow.positions` (``tail="zero"``)."""
+
+# Matroska rounds timestamps to 1 ms, so a frame may seem up to half of that late for its sample.
+_ROUNDING_SECONDS = 0.0005 + 1e-9
+
+
+@dataclass(frozen=True)
+class ClipRule:
+    """How a video is cut into clips.
+
+    Parameters
+    ----------
+    clip_len: frames of a clip, at least 1.
+    clip_stride: samples between clip starts; None takes ``clip_len * frame_stride``, so that clips
+        touch and neither overlap nor leave gaps.
+    frame_stride: samples between the frames of a clip.
+    fps: samples per second, by timestamps: each sample is the nearest earlier frame. None takes
+        every frame.
+    start, end: seconds, half-open, on the clock of the video; None is its beginning or end.
+    tail: what completes a clip that overruns: ``"loop"`` repeats its own frames from its first,
+        ``"repeat_last"`` its last one (at the beginning of a centred clip: its first),
+        ``"zero"`` takes black frames. ``"drop"`` leaves such clips out, but a video too short for
+        a single whole clip still gives one, looped.
+    align: ``"start"``: the clip begins at its anchor; ``"center"``: sample ``clip_len // 2`` of the
+        clip is the anchor. Anchors are the samples 0, ``clip_stride``, ``2 * clip_stride``, ...
+    preset: ``"sliding"``: the first clip that overruns is completed and is the last.
+        ``"paper2018"``: clips start while ``start < n - span`` and nothing is padded, so that with
+        16-frame clips 16 frames give no clip and 32 frames give one.
+    """
+
+    clip_len: int = 16
+    clip_stride: int | None = None
+    frame_stride: int = 1
+    fps: float | None = None
+    start: float | None = None
+    end: float | None = None
+    tail: Tail = "loop"
+    align: Align = "start"
+    preset: Preset = "sliding"
+
+    def __post_init__(self) -> None:
+        for name in ("clip_len", "clip_stride", "frame_stride"):
+            _check_count(name, getattr(self, name), optional=name == "clip_stride")
+        for name, known in (("tail", Tail), ("align", Align), ("preset", Preset)):
+            _check_choice(name, getattr(self, name), get_args(known))
+        for name in ("fps", "start", "end"):
+            _check_number(name, getattr(self, name), positive=name == "fps")
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(
+                f"end is {self.end} s and start {self.start} s; end must lie after start"
+            )
+        if self.preset == "paper2018" and (self.tail != "loop" or self.align != "start"):
+            raise ValueError(
+                f"preset='paper2018' contradicts tail={self.tail!r}, align={self.align!r}: it pads "
+                "nothing and begins at the start; leave tail and align at their defaults"
+            )
+
+    @property
+    def stride(self) -> int:
+        """Samples between anchors, the default filled in."""
+        return self.clip_stride or self.clip_len * self.frame_stride
+
+    @property
+    def span(self) -> int:
+        """Samples from the first frame of a clip to its last, both counted."""
+        return (self.clip_len - 1) * self.frame_stride + 1
+
+    @property
+    def lead(self) -> int:
+        """Samples by which a clip begins before its anchor."""
+        return self.clip_len // 2 * self.frame_stride if self.align == "center" else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rule as plain values, the default clip stride filled in."""
+        return {**asdict(self), "clip_stride": self.stride}
+
+
+@dataclass(frozen=True)
+class ClipWindow:
+    """One clip: ``clip_len`` sample numbers, :data:`ZERO_FRAME` where it takes a black frame.
+
+    ``valid`` lists the samples that lie inside the video, in order; the other places repeat some of
+    them or are black.
+    """
+
+    anchor: int
+    positions: tuple[int, ...]
+    valid: tuple[int, ...]
+
+    @property
+    def n_valid(self) -> int:
+        """Places of the clip that were not padded."""
+        return len(self.valid)
+
+
+def windows(rule: ClipRule, n_samples: int) -> list[ClipWindow]:
+    """Return the clips of a video of ``n_samples`` samples, in order.
+
+    This is the rule itself; :class:`ClipPlanner` gives the same clips while ``n_samples`` is still
+    unknown.
+    """
+    if rule.preset == "paper2018":
+        anchors = range(0, max(n_samples - rule.span, 0), rule.stride)
+        return [_window(rule, anchor, n_samples) for anchor in anchors]
+    clips = []
+    for anchor in range(0, n_samples, rule.stride):
+        clips.append(_window(rule, anchor, n_samples))
+        if rule.align == "start" and clips[-1].n_valid < rule.clip_len:
+            break
+    if rule.tail == "drop" and clips:
+        whole = [clip for clip in clips if clip.n_valid == rule.clip_len]
+        return whole or [max(clips, key=lambda clip: clip.n_valid)]
+    return clips
+
+
+class ClipPlanner:
+    """The clips of a video whose length is not known yet, in memory bounded by the rule.
+
+    Call :meth:`push` once per sample, :meth:`finish` at the end; each returns the clips that became
+    certain. Samples below :attr:`keep_from` are never asked for again, and samples for which
+    :meth:`needs` is False never are.
+    """
+
+    def __init__(self, rule: ClipRule) -> None:
+        self.rule = rule
+        self.n_samples = 0
+        self._anchor = 0
+        self._n_planned = 0
+        self._fallback: ClipWindow | None = None
+        # The 2018 extractor takes a window only when at least one frame follows it.
+        self._beyond = 1 if rule.preset == "paper2018" else 0
+
+    @property
+    def keep_from(self) -> int:
+        """The lowest sample number that a later clip can still take."""
+        first = self._anchor - self.rule.lead
+        if self._fallback is not None:
+            first = min(first, self._fallback.valid[0])
+        return max(first, 0)
+
+    def needs(self, position: int) -> bool:
+        """Return whether any clip takes the sample ``position``, however long the video is."""
+        rule = self.rule
+        # Places k of a clip hold sample  anchor - lead + k * frame_stride.
+        offsets = range(0, rule.span, rule.frame_stride)
+        return any(
+            (position + rule.lead - offset) % rule.stride == 0
+            and position + rule.lead - offset >= 0
+            for offset in offsets
+        )
+
+    def push(self) -> list[ClipWindow]:
+        """Count one more sample and return the clips that are complete now."""
+        self.n_samples += 1
+        clips: list[ClipWindow] = []
+        while self._anchor - self.rule.lead + self.rule.span + self._beyond <= self.n_samples:
+            window = _window(self.rule, self._anchor, self.n_samples)
+            self._anchor += self.rule.stride
+            if self.rule.tail == "drop" and window.n_valid < self.rule.clip_len:
+                self._consider(window)
+            else:
+                clips.append(window)
+                self._fallback = None
+        self._n_planned += len(clips)
+        return clips
+
+    def finish(self) -> list[ClipWindow]:
+        """Return the clips at the end of the video, completed as the rule says."""
+        if self.rule.preset == "paper2018":
+            return []
+        clips = list(self._overrunning())
+        if self.rule.tail == "drop":
+            for window in clips:
+                self._consider(window)
+            clips = [self._fallback] if self._fallback is not None else []
+        self._n_planned += len(clips)
+        return clips
+
+    def _overrunning(self) -> Iterator[ClipWindow]:
+        while self._anchor < self.n_samples:
+            yield _window(self.rule, self._anchor, self.n_samples)
+            self._anchor += self.rule.stride
+            if self.rule.align == "start":
+                return
+
+    def _consider(self, window: ClipWindow) -> None:
+        """Keep the fullest clip that ``drop`` would leave out, in case that there is no other."""
+        if self._n_planned:
+            return
+        if self._fallback is None or window.n_valid > self._fallback.n_valid:
+            self._fallback = window
+
+
+class SampleClock:
+    """Turns frames with timestamps into samples: applies ``start``, ``end`` and ``fps``."""
+
+    def __init__(self, rule: ClipRule) -> None:
+        self.rule = rule
+        self._origin: float | None = None
+        self._n_samples = 0
+
+    def is_over(self, seconds: float) -> bool:
+        """Return whether a frame at ``seconds`` and all after it lie behind ``end``."""
+        return self.rule.end is not None and seconds >= self.rule.end
+
+    def samples(self, seconds: float, end_seconds: float) -> list[tuple[float, float]]:
+        """Return (start, end) in seconds of each sample that takes this frame: none, one or more.
+
+        Example: at ``fps=10`` a frame shown from 0.0 to 0.25 s gives the samples at 0.0, 0.1, 0.2.
+        """
+        if self.is_over(seconds) or (self.rule.start is not None and seconds < self.rule.start):
+            return []
+        if self.rule.fps is None:
+            return [(seconds, end_seconds)]
+        if self._origin is None:
+            self._origin = seconds
+        tolerance = min(_ROUNDING_SECONDS, (end_seconds - seconds) / 4)
+        taken = []
+        while (time := self._time(self._n_samples)) < end_seconds - tolerance:
+            if self.is_over(time):
+                break
+            taken.append((time, self._time(self._n_samples + 1)))
+            self._n_samples += 1
+        return taken
+
+    def _time(self, sample: int) -> float:
+        assert self._origin is not None
+        assert self.rule.fps is not None
+        return self._origin + sample / self.rule.fps
+
+
+def _window(rule: ClipRule, anchor: int, n_samples: int) -> ClipWindow:
+    first = anchor - rule.lead
+    wanted = range(first, first + rule.span, rule.frame_stride)
+    valid = tuple(position for position in wanted if 0 <= position < n_samples)
+    if len(valid) == rule.clip_len:
+        return ClipWindow(anchor, valid, valid)
+    shift = next(k for k, position in enumerate(wanted) if 0 <= position < n_samples)
+    positions = (_padded(rule.tail, valid, k - shift) for k in range(rule.clip_len))
+    return ClipWindow(anchor, tuple(positions), valid)
+
+
+def _padded(tail: Tail, valid: tuple[int, ...], k: int) -> int:
+    """Return the sample for place ``k`` of a clip, counted from its first valid place."""
+    if 0 <= k < len(valid):
+        return valid[k]
+    if tail == "zero":
+        return ZERO_FRAME
+    if tail == "repeat_last":
+        return valid[-1] if k > 0 else valid[0]
+    return valid[k % len(valid)]
+
+
+def _check_count(name: str, value: object, *, optional: bool) -> None:
+    if value is None and optional:
+        return
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}; it must be a whole number of frames")
+    if value < 1:
+        raise ValueError(f"{name} is {value}; it must be at least 1")
+
+
+def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}")
+
+
+def _check_number(name: str, value: object, *, positive: bool) -> None:
+    if value is None:
+        return
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}; it must be a number or None")
+    if not abs(value) < float("inf") or (positive and value <= 0):
+        rule = "a finite number above 0" if positive else "a finite number"
+        raise ValueError(f"{name} is {value}; it must be {rule}")

@@ -1,0 +1,86 @@
+"""Files written whole or not at all, and their hashes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+_CHUNK = 1 << 20
+
+
+def sha256_of(path: str | Path, *, algorithm: str = "sha256") -> str:
+    """Return the lower-case hexadecimal digest of a file, read in pieces of 1 MiB.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to read.
+    algorithm : str, default "sha256"
+        Any name that `hashlib.new` knows ("sha1", ...).
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with Path(path).open("rb") as stream:
+        while piece := stream.read(_CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def atomic_path(target: str | Path) -> Iterator[Path]:
+    """Give a temporary file beside ``target`` that becomes ``target`` when the block succeeds.
+
+    The temporary file exists and is empty on entry, with the permissions that the umask gives. When
+    the block ends it is flushed to the disk and moved over ``target`` in one step; after any error
+    it is removed and ``target`` is as it was. The folder must exist.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written, the disk is full, or ``target`` is a folder.
+    """
+    target = Path(target)
+    temporary = _create_beside(target)
+    try:
+        yield temporary
+        _flush(temporary)
+        temporary.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    _flush_folder(target.parent)
+
+
+def _create_beside(target: Path) -> Path:
+    # A hidden name with the target's suffix: writers that look at the suffix see the right one.
+    # The stem is cut so that a long target name stays under the 255 bytes of a file name.
+    stem = target.stem.encode()[:100].decode(errors="ignore")
+    temporary = target.with_name(f".{stem}.{secrets.token_hex(8)}.part{target.suffix[:32]}")
+    # O_EXCL with mode 0666 keeps the umask, where tempfile.mkstemp would force 0600.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    return temporary
+
+
+def _flush(path: Path) -> None:
+    # Windows flushes only handles opened for writing, so not a read-only one.
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    # Best effort: the new name survives a power cut where folders can be opened (not on Windows).
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,194 @@
+"""name -> network: the one place where manifest, weights and architectures meet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from .architectures import ARCHITECTURES, VideoNetwork, build
+from .config import InputContract, ModelConfig
+from .errors import CheckpointError, UnknownModelError, near_matches
+from .inference import Precision, inference_form
+from .manifest import load_manifest, model_info
+from .weights import LocalWeights, ensure, resolve_hub, resolve_path
+
+_FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar")
+
+
+def load(
+    name: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    precision: Precision | None = None,
+    local_files_only: bool = False,
+    progress: bool | None = None,
+) -> VideoNetwork:
+    """Return a pretrained network, frozen and in eval mode.
+
+    Parameters
+    ----------
+    name: a name of :func:`c3dhub.list_models`; ``"hf://org/repo@revision"``; a folder with
+        ``model.safetensors`` and ``config.json``; or a ``.safetensors`` file.
+    device: None takes CUDA, else MPS, else the CPU.
+    precision: None gives the plain module, ready for fine-tuning after ``requires_grad_(True)``.
+        A precision gives the inference form: folded, faster, not trainable.
+    local_files_only: True never touches the network.
+    progress: show downloads on stderr; None does so where stderr is a terminal.
+
+    Raises
+    ------
+    UnknownModelError: no such model; near matches are named.
+    WeightsUnavailableError: the weights are not here and cannot be fetched; the steps are listed.
+    CheckpointError: a file has the wrong hash, keys or shapes.
+    """
+    config, weights = _locate(name, local_files_only=local_files_only, progress=progress)
+    network = _assemble(config, weights, torch.device(device or best_device()))
+    return network if precision is None else inference_form(network, precision=precision)
+
+
+def create_model(
+    name: str,
+    *,
+    num_classes: int | None = None,
+    in_channels: int = 3,
+    clip_len: int | None = None,
+    shortcut: str | None = None,
+    width: int | None = None,
+    device: str | torch.device | None = None,
+) -> VideoNetwork:
+    """Return a network with random weights, trainable and in training mode.
+
+    Parameters
+    ----------
+    name: an architecture (``"resnet50"``) or a model, whose architecture is taken.
+    num_classes: length of the logits; None takes 400 (Kinetics) or the model's own.
+    in_channels: channels of a clip. With other than 3, feed tensors: videos have 3.
+    clip_len: frames that :func:`extract_features` takes per clip; None is 16 or the model's own.
+    shortcut: ``"A"`` or ``"B"`` for ResNets; None is the architecture's own.
+    width: channels of the first stage for ResNets; None is 64.
+    device: None takes CUDA, else MPS, else the CPU.
+
+    Raises UnknownModelError for an unknown name, ValueError for an option that the architecture
+    does not have. Seed it with ``torch.manual_seed``.
+    """
+    base = _fresh_config(name)
+    wanted = {"shortcut": shortcut, "width": width}
+    options = {option: value for option, value in wanted.items() if value is not None}
+    own_classes = num_classes is None or num_classes == base.num_classes
+    config = ModelConfig(
+        name=base.name,
+        architecture=base.architecture,
+        num_classes=base.num_classes if num_classes is None else num_classes,
+        clip_len=base.clip_len if clip_len is None else clip_len,
+        input=_with_channels(base.input, in_channels),
+        in_channels=in_channels,
+        options={**base.options, **options},
+        classes=base.classes if own_classes else None,
+    )
+    with torch.device(device or best_device()):
+        return build(config)
+
+
+def best_device() -> str:
+    """Return ``"cuda"``, ``"mps"`` or ``"cpu"``: the first of these that is there."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _locate(
+    name: str | Path, *, local_files_only: bool, progress: bool | None
+) -> tuple[ModelConfig, LocalWeights]:
+    """Return the config and the weight file that ``name`` stands for, fetched where needed."""
+    if not isinstance(name, (str, Path)):
+        raise TypeError(f"name is {name!r}; it must be a model's name, a path or hf://org/repo")
+    if isinstance(name, str) and name.startswith("hf://"):
+        weights = resolve_hub(name, local_files_only=local_files_only)
+        return weights.read_config(), weights
+    if name not in load_manifest() and _is_path(name):
+        weights = resolve_path(name)
+        return weights.read_config(), weights
+    if name in ARCHITECTURES:
+        raise UnknownModelError(
+            f"{name!r} is an architecture, not a pretrained model; "
+            f"c3dhub.create_model({name!r}) makes one with random weights."
+            f"{near_matches(str(name), load_manifest())}"
+        )
+    entry = model_info(str(name))
+    found = ensure(entry, local_files_only=local_files_only, progress=progress)
+    return entry.config, found
+
+
+def _is_path(name: str | Path) -> bool:
+    if isinstance(name, Path) or Path(name).exists():
+        return True
+    return "/" in name or "\\" in name or name.endswith(_FILE_SUFFIXES)
+
+
+def _assemble(config: ModelConfig, weights: LocalWeights, device: torch.device) -> VideoNetwork:
+    """Build on the meta device and put the file's tensors in: nothing is initialised in vain."""
+    with torch.device("meta"):
+        network = build(config)
+    try:
+        state = load_file(weights.path, device=str(device))
+        network.load_state_dict(state, strict=True, assign=True)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{weights.path}: cannot read it as safetensors: {error}; remove the file and fetch or "
+            "convert the model again"
+        ) from error
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{weights.path}: its tensors are not those of {config.architecture} with "
+            f"{config.num_classes} classes: {_first_lines(error)}; nothing was loaded"
+        ) from error
+    network.set_origin(lambda: weights.sha256)
+    return network.requires_grad_(False).eval()
+
+
+def _first_lines(error: Exception, *, most: int = 600) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= most else f"{text[:most]} ..."
+
+
+def _fresh_config(name: str) -> ModelConfig:
+    """Return the config of a model, or of an architecture with the contract of its release."""
+    entries = load_manifest()
+    if name in entries:
+        return entries[name].config
+    if name not in ARCHITECTURES:
+        known = [*ARCHITECTURES, *entries]
+        raise UnknownModelError(
+            f"no architecture or model is called {name!r}.{near_matches(name, known)} "
+            "c3dhub.architectures.ARCHITECTURES and `c3dhub list` show all names."
+        )
+    # Architectures that no released model uses take the contract of the nearest release.
+    same = [e for e in entries.values() if e.config.architecture == name]
+    family = name.rstrip("0123456789")
+    like = [e for e in entries.values() if e.config.architecture.rstrip("0123456789") == family]
+    contract = (same or like or [entries["resnet50_kinetics"]])[0].config.input
+    return ModelConfig(
+        name=name,
+        architecture=name,
+        num_classes=400,
+        clip_len=ARCHITECTURES[name].clip_len,
+        input=contract,
+    )
+
+
+def _with_channels(contract: InputContract, channels: int) -> InputContract:
+    """Return the contract for another number of channels: the mean over RGB for each of them."""
+    if channels == len(contract.mean):
+        return contract
+    return InputContract(
+        max_value=contract.max_value,
+        mean=(sum(contract.mean) / len(contract.mean),) * channels,
+        std=(sum(contract.std) / len(contract.std),) * channels,
+        resize_mode=contract.resize_mode,
+        resize_size=contract.resize_size,
+        antialias=contract.antialias,
+        crop_size=contract.crop_size,
+    )

@@ -1,0 +1,143 @@
+"""A release's own files: fetched, checked, converted, put into the cache, pinned."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .cache import CONFIG_FILE, WEIGHTS_FILE, Cache
+from .download import DownloadError, download
+from .entries import ModelEntry, Source
+from .errors import CheckpointError, WeightsUnavailableError
+from .files import sha256_of
+from .gdrive import download_from_drive
+from .pins import SourcePin, WeightsPin
+
+if TYPE_CHECKING:
+    from .convert import Converted
+
+DOWNLOADABLE = ("url", "gdrive")
+
+
+def downloadable(sources: Iterable[Source]) -> tuple[Source, ...]:
+    """Return the sources that can be fetched without a person, in their order."""
+    return tuple(source for source in sources if source.kind in DOWNLOADABLE)
+
+
+def fetch_release(entry: ModelEntry, cache: Cache, *, progress: bool | None = None) -> None:
+    """Fetch a model's released file from the first source that has it, and put it into the cache.
+
+    The caller holds the model's lock.
+
+    Raises
+    ------
+    WeightsUnavailableError
+        If no source can be reached; says why for each.
+    CheckpointError
+        If what came is not the released file: its hash, its keys, or the pin of an earlier
+        download says so.
+    OSError
+        If the cache cannot be written.
+    """
+    from .convert import convert_checkpoint
+
+    problems: list[Exception] = []
+    for source in downloadable(entry.sources):
+        try:
+            path = _obtain(entry.name, source, cache, progress)
+        except DownloadError as error:
+            problems.append(error)
+            continue
+        try:
+            _check_known_hashes(path, source)
+            _check_pin(path, entry.name, source, cache)
+            converted = convert_checkpoint(path, name=entry.name)
+        except CheckpointError as error:
+            path.unlink()
+            problems.append(error)
+            continue
+        install(converted, cache, location=source.location)
+        shutil.rmtree(cache.downloads(entry.name))
+        return
+    raise _failure(problems)
+
+
+def install(converted: Converted, cache: Cache, *, location: str) -> WeightsPin:
+    """Write converted weights into the cache in place of any that are there, and pin them.
+
+    The caller holds the model's lock. Raises OSError where the cache cannot be written.
+    """
+    from .pretrained import write_pretrained
+
+    entry = converted.entry
+    staging, folder = cache.staging(entry.name), cache.folder(entry.name)
+    # A process that was killed here may have left something.
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        weights, _ = write_pretrained(
+            converted.state, entry.config, staging, metadata=converted.metadata
+        )
+        source = SourcePin(
+            converted.source.name, converted.source_size, converted.source_sha256, location
+        )
+        pin = WeightsPin.of(weights, sha256=sha256_of(weights))
+        cache.pin(entry.name, source=source, weights=pin)
+        folder.mkdir(exist_ok=True)
+        # The weights go last: a model is in the cache from the moment when they are.
+        for name in (CONFIG_FILE, WEIGHTS_FILE):
+            (staging / name).replace(folder / name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return pin
+
+
+def _obtain(name: str, source: Source, cache: Cache, progress: bool | None) -> Path:
+    """Return the released file, fetched now or complete from a call that was interrupted later."""
+    place = hashlib.sha256(source.location.encode()).hexdigest()[:8]
+    path = cache.downloads(name) / place / source.filename
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fetch = download_from_drive if source.kind == "gdrive" else download
+    fetch(source.location, path, label=f"{name} ({source.filename})", progress=progress)
+    return path
+
+
+def _check_known_hashes(path: Path, source: Source) -> None:
+    known = {"sha256": source.sha256 or source.sha256_prefix, "sha1": source.sha1}
+    for algorithm, expected in known.items():
+        if expected is None:
+            continue
+        actual = sha256_of(path, algorithm=algorithm)
+        if not actual.startswith(expected):
+            raise CheckpointError(
+                f"{source.page_url}: the downloaded {source.filename} is not the released file and "
+                f"was deleted:\n  expected {algorithm} {expected}\n  actual {algorithm}   {actual}"
+            )
+
+
+def _check_pin(path: Path, name: str, source: Source, cache: Cache) -> None:
+    pin = cache.pinned(name).source
+    actual = sha256_of(path)
+    if pin is not None and pin.sha256 != actual:
+        raise CheckpointError(
+            f"{source.page_url}: the downloaded {source.filename} is not the file that was fetched "
+            f"for {name} before (from {pin.location}), and was deleted:\n"
+            f"  expected sha256 {pin.sha256}, {pin.size} bytes\n  actual sha256   {actual}, "
+            f"{path.stat().st_size} bytes\n"
+            "Ask those who publish it why it has changed. To accept the new file, run "
+            f"`c3dhub cache remove {name} --forget` and fetch it again"
+        )
+
+
+def _failure(problems: list[Exception]) -> Exception:
+    text = "\n".join(f"- {problem}" for problem in problems)
+    wrong = [problem for problem in problems if isinstance(problem, CheckpointError)]
+    # A file that is wrong is the more serious news than one that cannot be reached.
+    failure = CheckpointError(text[2:]) if wrong else WeightsUnavailableError(text)
+    failure.__cause__ = (wrong or problems)[-1]
+    return failure
