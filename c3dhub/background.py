@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def ahead(items: Iterable[T], *, depth: int = 2) -> Iterator[T]:
+def ahead(items: Iterable[T], *, depth: int = 2) -> Generator[T, None, None]:
     """Yield ``items`` in order while a thread computes up to ``depth`` of them in advance.
 
     An error in the thread is raised here, after the items that came before it. When the caller

@@ -32,6 +32,8 @@ HUB_PREFIX = "hf://"
 # How long another process may hold a lock before we say that we wait for it.
 _QUIET_SECONDS = 0.5
 
+_PLAIN = re.compile(r"[A-Za-z0-9][\w.+-]{0,127}", re.ASCII)
+
 logger = logging.getLogger(__name__)
 
 
@@ -42,6 +44,20 @@ def cache_home() -> Path:
         return Path(chosen).expanduser().absolute()
     above = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(above).expanduser().absolute() / "c3dhub"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the cache holds of one model; sizes in bytes.
+
+    ``complete`` says that it can be loaded; ``partial_size`` is what released files on their way
+    take.
+    """
+
+    name: str
+    complete: bool
+    size: int
+    partial_size: int
 
 
 @dataclass(frozen=True)
@@ -76,10 +92,19 @@ class Cache:
         """Whether the model's weights and config are there."""
         return self.weights(name).is_file() and self.config(name).is_file()
 
-    def names(self) -> list[str]:
-        """Return the names of all models whose weights are there."""
-        found = (path.parent.name for path in (self.root / "models").glob(f"*/{WEIGHTS_FILE}"))
-        return sorted(name for name in found if not name.startswith(".") and self.has(name))
+    def stored(self) -> list[Stored]:
+        """Return what lies in the cache, partial downloads included, by name."""
+        folders = [*(self.root / "models").glob("*"), *(self.root / "downloads").glob("*")]
+        names = {path.name for path in folders if path.is_dir() and _PLAIN.fullmatch(path.name)}
+        return [
+            Stored(
+                name,
+                complete=self.has(name),
+                size=folder_bytes(self.folder(name)),
+                partial_size=folder_bytes(self.downloads(name)),
+            )
+            for name in sorted(names)
+        ]
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -211,7 +236,7 @@ def folder_bytes(folder: Path) -> int:
 
 def _plain(name: str) -> str:
     # Names may come from someone else's manifest or from the command line; they become paths.
-    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,127}", name, re.ASCII):
+    if not _PLAIN.fullmatch(name):
         raise ValueError(
             f"the model name is {name!r}; it must be letters, digits and any of _ . + -, and begin "
             "with a letter or digit"

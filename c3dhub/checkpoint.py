@@ -1,4 +1,4 @@
-"""Checkpoint files: which format they are in, and the dicts of tensors inside, without running code.
+"""Checkpoint files: their format and the dicts of tensors inside, read without running code.
 
 PyTorch's zip format, its older plain format and safetensors are read; anything else is named and
 refused. Pickles are opened with ``weights_only=True`` and nothing else.
@@ -202,8 +202,8 @@ def _check_zip(path: Path) -> bool:
     if "data.pkl" not in names:
         inside = ", ".join(sorted(names - {""})[:5])
         raise CheckpointError(
-            f"{path}: is a zip file that torch.save did not write (it holds {inside or 'nothing'}); "
-            "unpack it and give the checkpoint inside"
+            f"{path}: is a zip file that torch.save did not write; unpack it and give the "
+            f"checkpoint inside (it holds {inside or 'nothing'})"
         )
     # torch maps the bytes as they stand, so packed members would give wrong numbers; and by a name
     # in .safetensors it would take the file for one.
@@ -223,9 +223,7 @@ def _why_refused(path: Path, kind: Format, error: Exception) -> str:
         )
     reason = str(error).split("WeightsUnpickler error:")[-1].split("Check the documentation")[0]
     reason = " ".join(reason.split())[:200] or type(error).__name__
-    return (
-        f"cannot be read as a PyTorch checkpoint ({reason}); it is damaged or cut short: {_AGAIN}"
-    )
+    return f"is damaged or cut short, torch cannot read it ({reason}); {_AGAIN}"
 
 
 def _imports(path: Path, kind: Format) -> set[str] | None:
@@ -243,7 +241,7 @@ def _imports(path: Path, kind: Format) -> set[str] | None:
                         found.add(".".join(strings[-2:]))
                     elif isinstance(value, str):
                         strings.append(value)
-    except (ValueError, KeyError, IndexError, OSError, zipfile.BadZipFile):
+    except Exception:  # noqa: BLE001 - this only words an error; a damaged file can raise anything
         return None
     return found
 

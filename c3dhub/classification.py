@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .architectures.base import VideoNetwork
+from .architectures import VideoNetwork
 from .clips import Align, Preset, Tail
 from .extract import extract_features
 from .inference import Precision

@@ -16,6 +16,9 @@ from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
 CONNECT_SECONDS = 5.0
+# From asking until the answer begins: name lookup, connections and redirects included.
+ANSWER_SECONDS = 15.0
+# How long the server may be silent in the middle of a file.
 READ_SECONDS = 30.0
 
 T = TypeVar("T")
@@ -25,17 +28,18 @@ Response = http.client.HTTPResponse
 def open_url(request: urllib.request.Request) -> Response:
     """Open an http or https request; proxies are taken from the environment.
 
-    Making the connection, name lookup and all the host's addresses included, takes at most
-    `CONNECT_SECONDS`; after that the server may be silent for `READ_SECONDS` at a time.
-
     Raises
     ------
     urllib.error.URLError, OSError, http.client.HTTPException
-        As `urllib.request.urlopen`.
+        As `urllib.request.urlopen`; TimeoutError after `ANSWER_SECONDS` without an answer.
     """
     opener = urllib.request.build_opener(_HTTPHandler, _HTTPSHandler, _SafeRedirects)
-    response: Response = opener.open(request, timeout=READ_SECONDS)
-    return response
+
+    def ask() -> Response:
+        response: Response = opener.open(request, timeout=READ_SECONDS)
+        return response
+
+    return within(ANSWER_SECONDS, ask, discard=Response.close)
 
 
 def connect_within(
@@ -83,7 +87,7 @@ def within(
     threading.Thread(target=run, name="c3dhub-within", daemon=True).start()
     futures.wait([outcome], seconds)
     if outcome.cancel():
-        raise TimeoutError(f"no connection within {seconds:g} seconds")
+        raise TimeoutError(f"no answer within {seconds:g} seconds")
     return outcome.result()
 
 

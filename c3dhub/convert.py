@@ -1,4 +1,4 @@
-"""Released checkpoints -> state dicts with our keys, and the pair of files that holds one.
+"""Released checkpoints -> state dicts with our keys.
 
 Knows no cache and no network: a file goes in, :class:`Converted` comes out.
 """
@@ -20,10 +20,8 @@ from .errors import CheckpointError, UnknownModelError, near_matches
 from .files import sha256_of
 from .manifest import load_manifest
 from .matching import Match, expected_shapes, find_nearest, is_counter, shorten
-from .pretrained import write_pretrained
 
-__all__ = ["Converted", "convert_checkpoint", "write_pretrained"]
-
+_COUNTED = (torch.int64, torch.int32)
 _WIDENED = (torch.float16, torch.bfloat16, torch.float64)
 # What browsers, file managers and wget add to the name of a second copy.
 _DECORATION = re.compile(r"^copy of |[\s_-]*(\(\d+\)|copy(\s*\d+)?)$", re.IGNORECASE)
@@ -106,9 +104,10 @@ def _pool(name: str | None) -> list[ModelEntry]:
 
 
 def _best_candidate(checkpoint: Checkpoint, entries: list[ModelEntry]) -> tuple[Candidate, Fits]:
-    """Return the first dict of tensors that fits an entry, else the one that nearly does."""
+    """Return the largest dict of tensors that fits an entry, else the one that nearly does."""
     best: tuple[Candidate, Fits] | None = None
-    for candidate in checkpoint.candidates:
+    # The largest is most likely the network; a few numbers beside it are not worth a search.
+    for candidate in sorted(checkpoint.candidates, key=lambda c: -len(c.tensors)):
         fits = find_nearest(candidate.tensors, entries)
         if not fits[0][1].problems:
             return candidate, fits
@@ -119,7 +118,8 @@ def _best_candidate(checkpoint: Checkpoint, entries: list[ModelEntry]) -> tuple[
 
 
 def _misfit(path: Path, candidate: Candidate, fits: Fits, tried: int) -> str:
-    entry, match = fits[0]
+    # Of twins, the one that the file is named after.
+    entry, match = max(fits, key=lambda fit: _names_file(fit[0], path))
     config = entry.config
     of = f"any of the {tried} models; the nearest is {entry.name}" if tried > 1 else entry.name
     inside = f" in its {candidate.where!r}" if candidate.where else ""
@@ -237,13 +237,14 @@ def _finish(
             state[key] = torch.zeros(shape, dtype=torch.int64)
             continue
         tensor = tensors.pop(match.keys[key])
-        problem = why_no_weights(tensor, counter=is_counter(key))
+        problem = _why_no_weights(tensor, counter=is_counter(key))
+        if not problem:
+            state[key] = _own(tensor, storages, counter=is_counter(key))
+            problem = "" if _is_finite(state[key]) else "has NaN or infinite values"
         if problem:
             wrong.append(f"{match.keys[key]} {problem}")
-            continue
-        if tensor.dtype in _WIDENED:
-            widened[str(tensor.dtype).removeprefix("torch.")] += 1
-        state[key] = _own(tensor, storages, counter=is_counter(key))
+        elif tensor.dtype in _WIDENED and not is_counter(key):
+            widened[_short(tensor.dtype)] += 1
     if wrong:
         raise CheckpointError(
             f"{path}: {len(wrong)} of the tensors are no weights: {shorten(wrong)}; a released "
@@ -253,24 +254,26 @@ def _finish(
     return state, tuple(notes)
 
 
-def why_no_weights(tensor: Tensor, *, counter: bool) -> str:
+def _why_no_weights(tensor: Tensor, *, counter: bool) -> str:
     """Return what keeps a tensor from being a float32 weight (or a counter), ``""`` if nothing."""
     if tensor.is_quantized or tensor.layout != torch.strided or tensor.is_nested:
         return "is quantised, sparse or nested"
     if tensor.is_meta:
         return "has a shape but no values (device meta)"
-    if counter:
-        return "" if not tensor.is_complex() else f"is {tensor.dtype}"
+    if counter and tensor.dtype in _COUNTED:
+        return ""
     if tensor.dtype not in (torch.float32, *_WIDENED):
-        return f"is {str(tensor.dtype).removeprefix('torch.')}"
-    if tensor.numel() == 0:
-        return "is empty"
+        return f"is {_short(tensor.dtype)}"
+    return ""
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _is_finite(tensor: Tensor) -> bool:
     # The extremes pass NaN on, and need no mask of the tensor's size as isfinite does.
-    low, high = (float(value) for value in tensor.detach().aminmax())
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return "has NaN or infinite values"
-    largest = torch.finfo(torch.float32).max
-    return "" if -largest <= low and high <= largest else "has values beyond float32"
+    return all(math.isfinite(float(value)) for value in tensor.aminmax())
 
 
 def _own(tensor: Tensor, storages: set[int], *, counter: bool) -> Tensor:

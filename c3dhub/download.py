@@ -154,8 +154,7 @@ def _transfer_stubbornly(url: str, part: _Part, line: Progress) -> None:
             if failures >= ATTEMPTS:
                 raise DownloadError(
                     f"{url}: gave up after {ATTEMPTS} attempts that brought nothing new: {error}; "
-                    f"{human_bytes(part.size())} are kept in {part.path}, and the next attempt "
-                    "goes on from there"
+                    f"run it again to go on from {human_bytes(part.size())}"
                 ) from error.__cause__
             time.sleep(RETRY_SECONDS)
 

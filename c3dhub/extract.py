@@ -6,6 +6,7 @@ into batches, normalised and put through the network; the rows are collected wit
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,17 +19,16 @@ import torch
 from torch import Tensor
 
 from ._version import __version__
-from .architectures.base import VideoNetwork
+from .architectures import VideoNetwork, stage_shapes
 from .background import ahead
 from .clips import Align, ClipRule, Preset, Tail
 from .features import Features
 from .inference import Precision, inference_form
 from .progress import Progress
-from .reader import Clip, batches, read_clips
+from .reader import ClipSpan, batches, read_clips
 from .video import Errors, Video, VideoSource, open_video
 
-# Activations of a 16x112x112 clip take up to 120 MB in the widest stage of these networks (measured
-# on R(2+1)D-18, which keeps full resolution longest); per float of the input that is about 50 floats.
+# Rule of thumb for the memory that a clip takes: floats of activation per float of its input.
 _FLOATS_PER_INPUT = 50
 _MOST_CLIPS = {"cpu": 8}
 _MOST_CLIPS_ACCELERATOR = 32
@@ -99,22 +99,29 @@ def extract_features(
         preset=preset,
     )
     network.check_stages(stages)
+    if network.config.in_channels != 3:
+        raise ValueError(
+            f"this network takes {network.config.in_channels} channels, but video frames have 3; "
+            "call forward_stages with tensors of your own"
+        )
     size = _batch_size(batch_size, network, rule)
-    rows = _Rows(network.stage_shapes(stages, pool=pool, clip_len=rule.clip_len))
+    rows = _Rows()
     with open_video(video, errors=errors) as source, ThreadPoolExecutor(1) as hashing:
         digest = hashing.submit(source.sha256)
         bar = Progress(_expected(source, rule), unit="clips", label=source.name, enabled=progress)
         clips = read_clips(source, rule=rule, transform=network.transforms)
-        with closing(bar), closing(ahead(batches(clips, size=size))) as ready:
-            for frames, group in ready:
-                rows.add(run(network, frames, stages=stages, pool=pool), group)
-                bar.update(len(group))
+        with closing(bar), closing(ahead(batches(clips, size=size), depth=1)) as ready:
+            for frames, spans in ready:
+                rows.add(run(network, frames, stages=stages, pool=pool), spans)
+                bar.update(len(spans))
         notes = (*source.warnings, *_notes(rule, rows))
         origin = {"name": source.name, "size_bytes": source.size_bytes, "sha256": digest.result()}
     provenance = describe(network, stages=stages, pool=pool) | {
         "clip_rule": rule.to_dict(),
         "source": origin,
     }
+    if not rows.spans:
+        rows.arrays.append(_no_rows(network, stages=stages, pool=pool, clip_len=rule.clip_len))
     return rows.features(provenance, notes)
 
 
@@ -125,11 +132,10 @@ def run(
 
     A batch for which memory runs out is tried again in halves.
     """
-    weight = network.get_classifier().weight
     try:
         with torch.inference_mode():
-            on_device = frames.to(weight.device, non_blocking=True)
-            clips = network.transforms.normalize(on_device, dtype=weight.dtype)
+            on_device = frames.to(network.device, non_blocking=True)
+            clips = network.transforms.normalize(on_device, dtype=network.dtype)
             found = network.forward_stages(clips, stages)
             return {name: _to_numpy(value, pool=pool) for name, value in found.items()}
     except RuntimeError as error:
@@ -152,7 +158,7 @@ def describe(network: VideoNetwork, *, stages: Sequence[str], pool: bool) -> dic
         },
         "input": config.to_dict()["input"],
         "precision": network.inference_precision,
-        "device": network.get_classifier().weight.device.type,
+        "device": network.device.type,
         "stages": list(stages),
         "pool": pool,
     }
@@ -162,31 +168,24 @@ def describe(network: VideoNetwork, *, stages: Sequence[str], pool: bool) -> dic
 class _Rows:
     """Collects the rows of all batches."""
 
-    shapes: dict[str, tuple[int, ...]]
     arrays: list[dict[str, np.ndarray]] = field(default_factory=list)
-    clips: list[tuple[float, float, int, int, int]] = field(default_factory=list)
+    spans: list[ClipSpan] = field(default_factory=list)
 
-    def add(self, outputs: dict[str, np.ndarray], group: Sequence[Clip]) -> None:
+    def add(self, outputs: dict[str, np.ndarray], spans: Sequence[ClipSpan]) -> None:
         self.arrays.append(outputs)
-        # The frames themselves must not be kept: memory may not grow with the video.
-        self.clips.extend(
-            (c.start_seconds, c.end_seconds, c.start_frame, c.end_frame, c.n_valid) for c in group
-        )
+        self.spans.extend(spans)
 
     def features(self, provenance: dict[str, Any], warnings: Sequence[str]) -> Features:
-        columns = list(zip(*self.clips, strict=True)) or [()] * 5
         return Features(
             arrays={
                 name: np.concatenate([batch[name] for batch in self.arrays])
-                if self.arrays
-                else np.empty((0, *shape), np.float32)
-                for name, shape in self.shapes.items()
+                for name in self.arrays[0]
             },
-            start_seconds=np.array(columns[0], np.float64),
-            end_seconds=np.array(columns[1], np.float64),
-            start_frame=np.array(columns[2], np.int64),
-            end_frame=np.array(columns[3], np.int64),
-            n_valid_frames=np.array(columns[4], np.int64),
+            start_seconds=np.array([span.start_seconds for span in self.spans], np.float64),
+            end_seconds=np.array([span.end_seconds for span in self.spans], np.float64),
+            start_frame=np.array([span.start_frame for span in self.spans], np.int64),
+            end_frame=np.array([span.end_frame for span in self.spans], np.int64),
+            n_valid_frames=np.array([span.n_valid for span in self.spans], np.int64),
             provenance=provenance,
             warnings=tuple(warnings),
         )
@@ -210,7 +209,7 @@ def _batch_size(wanted: int | None, network: VideoNetwork, rule: ClipRule) -> in
         if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
             raise ValueError(f"batch_size is {wanted!r}; it must be a whole number above 0 or None")
         return wanted
-    device = network.get_classifier().weight.device
+    device = network.device
     side = network.config.input.crop_size
     clip_bytes = 4 * _FLOATS_PER_INPUT * network.config.in_channels * rule.clip_len * side * side
     most = _MOST_CLIPS.get(device.type, _MOST_CLIPS_ACCELERATOR)
@@ -237,6 +236,17 @@ def _to_numpy(value: Tensor, *, pool: bool) -> np.ndarray:
     return value.contiguous().cpu().numpy()
 
 
+def _no_rows(
+    network: VideoNetwork, *, stages: Sequence[str], pool: bool, clip_len: int
+) -> dict[str, np.ndarray]:
+    """Return the arrays of a video without clips: no rows, but the right shapes."""
+    shapes = stage_shapes(network, clip_len, network.config.input.crop_size)
+    return {
+        name: np.empty((0, *(shapes[name][:1] if pool else shapes[name])), np.float32)
+        for name in stages
+    }
+
+
 def _expected(source: Video, rule: ClipRule) -> int | None:
     """Return about how many clips will come, for the progress bar alone."""
     if source.expected_frames is None or rule.start is not None or rule.end is not None:
@@ -244,14 +254,14 @@ def _expected(source: Video, rule: ClipRule) -> int | None:
     samples = source.expected_frames
     if rule.fps is not None and source.frame_rate:
         samples = round(samples * rule.fps / source.frame_rate)
-    return -(-samples // rule.stride)
+    return math.ceil(samples / rule.stride)
 
 
 def _notes(rule: ClipRule, rows: _Rows) -> Iterator[str]:
-    if not rows.clips:
+    if not rows.spans:
         yield (
             f"the paper2018 rule gives no clip for a video of at most {rule.span} frames; "
             "preset='sliding' would give one"
         )
-    elif rule.tail == "drop" and rows.clips[0][4] < rule.clip_len:
+    elif rule.tail == "drop" and rows.spans[0].n_valid < rule.clip_len:
         yield "the video is too short for a whole clip: its only clip was completed by looping"

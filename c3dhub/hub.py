@@ -92,6 +92,26 @@ def create_model(
         return build(config)
 
 
+def from_pretrained(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    device: str | torch.device | None = None,
+) -> VideoNetwork:
+    """Load a folder, ``org/repo`` on the Hub or a model's name, as huggingface_hub's mixin does."""
+    path = Path(name)
+    if isinstance(name, str) and not path.exists() and name.count("/") == 1:
+        reference = f"hf://{name}" if revision is None else f"hf://{name}@{revision}"
+        return load(reference, device=device, local_files_only=local_files_only)
+    if revision is not None:
+        raise ValueError(
+            f"revision is {revision!r}, but {name} is no repository on the Hub; only those have "
+            "revisions"
+        )
+    return load(name, device=device, local_files_only=local_files_only)
+
+
 def best_device() -> str:
     """Return ``"cuda"``, ``"mps"`` or ``"cpu"``: the first of these that is there."""
     if torch.cuda.is_available():
@@ -123,7 +143,7 @@ def _locate(
 
 
 def _is_path(name: str | Path) -> bool:
-    if isinstance(name, Path) or Path(name).exists():
+    if isinstance(name, Path) or (name and Path(name).exists()):
         return True
     return "/" in name or "\\" in name or name.endswith(_FILE_SUFFIXES)
 
@@ -131,7 +151,7 @@ def _is_path(name: str | Path) -> bool:
 def _assemble(config: ModelConfig, weights: LocalWeights, device: torch.device) -> VideoNetwork:
     """Build on the meta device and put the file's tensors in: nothing is initialised in vain."""
     with torch.device("meta"):
-        network = build(config)
+        network = build(config).requires_grad_(False).eval()
     try:
         state = load_file(weights.path, device=str(device))
         network.load_state_dict(state, strict=True, assign=True)
@@ -145,8 +165,16 @@ def _assemble(config: ModelConfig, weights: LocalWeights, device: torch.device) 
             f"{weights.path}: its tensors are not those of {config.architecture} with "
             f"{config.num_classes} classes: {_first_lines(error)}; nothing was loaded"
         ) from error
+    whole = [
+        f"{key} ({p.dtype})" for key, p in network.named_parameters() if not p.is_floating_point()
+    ]
+    if whole:
+        raise CheckpointError(
+            f"{weights.path}: weights must be floating point, but {', '.join(whole[:5])} are not; "
+            "save the model again from its floating point weights"
+        )
     network.set_origin(lambda: weights.sha256)
-    return network.requires_grad_(False).eval()
+    return network
 
 
 def _first_lines(error: Exception, *, most: int = 600) -> str:

@@ -16,15 +16,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from .cache import HUB_PREFIX
-from .connection import CONNECT_SECONDS, within
+from .connection import ANSWER_SECONDS, CONNECT_SECONDS, within
 from .errors import WeightsUnavailableError
 
 if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata
 
 DEFAULT_REVISION = "main"
-# The Hub has to answer one question within this time; covers the name lookup, too.
-_ANSWER_SECONDS = 2 * CONNECT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -135,21 +133,20 @@ def _endpoint() -> str | None:
 def _check_reachable(place: HubPlace) -> None:
     from huggingface_hub import get_session
 
-    metadata = within(_ANSWER_SECONDS, lambda: _metadata(place))
+    metadata = within(ANSWER_SECONDS, lambda: _metadata(place))
     if metadata.xet_file_data is None:
         # Large files lie on another host; when that one is silent the download takes minutes to
         # notice. Any answer will do.
         within(
-            _ANSWER_SECONDS, lambda: get_session().head(metadata.location, timeout=CONNECT_SECONDS)
+            ANSWER_SECONDS, lambda: get_session().head(metadata.location, timeout=CONNECT_SECONDS)
         )
 
 
 def _metadata(place: HubPlace) -> HfFileMetadata:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-    endpoint = _endpoint()
-    url = hf_hub_url(place.repo_id, place.filename, revision=place.revision, endpoint=endpoint)
-    return get_hf_file_metadata(url, timeout=CONNECT_SECONDS, endpoint=endpoint)
+    url = hf_hub_url(place.repo_id, place.filename, revision=place.revision, endpoint=_endpoint())
+    return get_hf_file_metadata(url, timeout=CONNECT_SECONDS)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .architectures.base import VideoNetwork
+from .architectures import VideoNetwork
 
 Precision = Literal["float32", "bfloat16", "float16", "int8", "auto"]
 
@@ -44,7 +44,7 @@ def inference_form(network: VideoNetwork, *, precision: Precision | None = None)
                 f"{network.inference_precision!r}; load it again with the precision you want"
             )
         return network
-    device = network.get_classifier().weight.device
+    device = network.device
     name = resolve_precision(precision or "float32", device)
     forms = _prepared.setdefault(network, {})
     key = f"{name} on {device}"
@@ -95,7 +95,7 @@ def _prepare(network: VideoNetwork, precision: str) -> VideoNetwork:
     form.to(dtype=_DTYPES[precision])
     # The overload for memory formats is missing from torch's type stubs.
     form.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    form.adopt_origin(network, precision=precision)
+    form.inherit_origin(network, precision=precision)
     return form
 
 
@@ -122,5 +122,5 @@ def _foldable(network: VideoNetwork) -> list[tuple[str, str]]:
             module.register_forward_hook(watch)
     shape = (1, network.config.in_channels, 8, 64, 64)
     with torch.no_grad():
-        ghost(torch.empty(shape, device="meta", dtype=network.get_classifier().weight.dtype))
+        ghost(torch.empty(shape, device="meta", dtype=network.dtype))
     return pairs

@@ -75,8 +75,8 @@ def write_pretrained(
                 write_safetensors(stream, state, metadata={"format": "pt", **metadata})
     except OSError as error:
         raise CheckpointError(
-            f"{directory}: cannot write the model there: {error.strerror or error}; nothing was "
-            "changed. Free some space or choose another folder"
+            f"{directory}: cannot write the model there: {error.strerror or error}; no file "
+            "there was changed. Free some space or choose another folder"
         ) from error
     return weights, settings
 

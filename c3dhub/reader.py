@@ -19,23 +19,22 @@ from .video import Frame, Video
 
 
 @dataclass(frozen=True)
-class Clip:
-    """One clip, ready but for the normalisation.
+class ClipSpan:
+    """Where a clip is: half-open in seconds and in frame numbers, without its padding."""
 
-    Parameters
-    ----------
-    frames: uint8 (T, H, W, 3).
-    start_seconds, end_seconds: half-open, of the frames inside the video.
-    start_frame, end_frame: the same in frame numbers.
-    n_valid: frames that are no padding.
-    """
-
-    frames: Tensor
     start_seconds: float
     end_seconds: float
     start_frame: int
     end_frame: int
     n_valid: int
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip, ready but for the normalisation: uint8 frames (T, H, W, 3) and where they are."""
+
+    frames: Tensor
+    span: ClipSpan
 
 
 @dataclass(frozen=True)
@@ -102,23 +101,25 @@ def _clip(window: ClipWindow, kept: dict[int, _Sample]) -> Clip:
     first, last = kept[window.valid[0]], kept[window.valid[-1]]
     black = torch.zeros_like(first.image)
     images = [black if p == ZERO_FRAME else kept[p].image for p in window.positions]
-    return Clip(
-        frames=torch.stack(images),
+    span = ClipSpan(
         start_seconds=first.seconds,
         end_seconds=last.end_seconds,
         start_frame=first.frame,
         end_frame=last.frame + 1,
         n_valid=window.n_valid,
     )
+    return Clip(torch.stack(images), span)
 
 
-def batches(clips: Iterable[Clip], *, size: int) -> Iterator[tuple[Tensor, Sequence[Clip]]]:
-    """Group clips: uint8 (N, T, H, W, 3) with N at most ``size``, and the clips themselves."""
-    group: list[Clip] = []
+def batches(clips: Iterable[Clip], *, size: int) -> Iterator[tuple[Tensor, Sequence[ClipSpan]]]:
+    """Group clips: uint8 (N, T, H, W, 3) with N at most ``size``, and where each of them is."""
+    frames: list[Tensor] = []
+    spans: list[ClipSpan] = []
     for clip in clips:
-        group.append(clip)
-        if len(group) == size:
-            yield torch.stack([c.frames for c in group]), group
-            group = []
-    if group:
-        yield torch.stack([c.frames for c in group]), group
+        frames.append(clip.frames)
+        spans.append(clip.span)
+        if len(frames) == size:
+            yield torch.stack(frames), spans
+            frames, spans = [], []
+    if frames:
+        yield torch.stack(frames), spans

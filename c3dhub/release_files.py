@@ -14,7 +14,7 @@ from .entries import ModelEntry, Source
 from .errors import CheckpointError, WeightsUnavailableError
 from .files import sha256_of
 from .gdrive import download_from_drive
-from .pins import SourcePin, WeightsPin
+from .pins import Pins, SourcePin, WeightsPin
 
 if TYPE_CHECKING:
     from .convert import Converted
@@ -57,12 +57,38 @@ def fetch_release(entry: ModelEntry, cache: Cache, *, progress: bool | None = No
             converted = convert_checkpoint(path, name=entry.name)
         except CheckpointError as error:
             path.unlink()
-            problems.append(error)
+            problems.append(CheckpointError(_refusal(entry.name, source, error)))
+            problems[-1].__cause__ = error
             continue
         install(converted, cache, location=source.location)
         shutil.rmtree(cache.downloads(entry.name))
         return
     raise _failure(problems)
+
+
+def convert_into_cache(
+    path: str | Path, cache: Cache, *, name: str | None = None
+) -> tuple[Converted, WeightsPin, Pins]:
+    """Convert a released file that a person fetched, so that its model loads from then on.
+
+    Returns what was converted, the pin of the weights written, and the pins that were there before:
+    a person who converts a file means it, so those are replaced.
+
+    Raises
+    ------
+    CheckpointError, UnknownModelError
+        As `c3dhub.convert.convert_checkpoint`.
+    WeightsUnavailableError
+        If the cache cannot be written.
+    """
+    from .convert import convert_checkpoint
+
+    converted = convert_checkpoint(path, name=name)
+    model = converted.entry.name
+    with cache.writing(), cache.lock(model):
+        before = cache.pinned(model)
+        pin = install(converted, cache, location=str(Path(path).absolute()))
+    return converted, pin, before
 
 
 def install(converted: Converted, cache: Cache, *, location: str) -> WeightsPin:
@@ -115,8 +141,8 @@ def _check_known_hashes(path: Path, source: Source) -> None:
         actual = sha256_of(path, algorithm=algorithm)
         if not actual.startswith(expected):
             raise CheckpointError(
-                f"{source.page_url}: the downloaded {source.filename} is not the released file and "
-                f"was deleted:\n  expected {algorithm} {expected}\n  actual {algorithm}   {actual}"
+                f"{source.filename} is not the released file:\n"
+                f"  expected {algorithm} {expected}\n  actual {algorithm}   {actual}"
             )
 
 
@@ -125,13 +151,21 @@ def _check_pin(path: Path, name: str, source: Source, cache: Cache) -> None:
     actual = sha256_of(path)
     if pin is not None and pin.sha256 != actual:
         raise CheckpointError(
-            f"{source.page_url}: the downloaded {source.filename} is not the file that was fetched "
-            f"for {name} before (from {pin.location}), and was deleted:\n"
-            f"  expected sha256 {pin.sha256}, {pin.size} bytes\n  actual sha256   {actual}, "
-            f"{path.stat().st_size} bytes\n"
+            f"{source.filename} is not the file that was fetched for {name} before (from "
+            f"{pin.location}):\n"
+            f"  expected sha256 {pin.sha256}, {pin.size} bytes\n"
+            f"  actual sha256   {actual}, {path.stat().st_size} bytes\n"
             "Ask those who publish it why it has changed. To accept the new file, run "
-            f"`c3dhub cache remove {name} --forget` and fetch it again"
+            f"`c3dhub cache remove {name} --forget`, then fetch it again"
         )
+
+
+def _refusal(name: str, source: Source, error: CheckpointError) -> str:
+    return (
+        f"{source.page_url}: what was fetched from there is not used, and was deleted: {error}\n"
+        "A file that you have from elsewhere is taken over by "
+        f"`c3dhub convert /path/to/{source.filename} --name {name}`"
+    )
 
 
 def _failure(problems: list[Exception]) -> Exception:

@@ -83,10 +83,10 @@ def decide(
 def offline_reason(*, local_files_only: bool = False) -> str | None:
     """Return why no request may be made, or None where it may."""
     if local_files_only:
-        return "local_files_only=True forbids to fetch them"
+        return "local_files_only=True forbids fetching them"
     for name in _OFFLINE_VARIABLES:
         if os.environ.get(name, "").upper() in _TRUE:
-            return f"{name}={os.environ[name]} forbids to fetch them"
+            return f"{name}={os.environ[name]} forbids fetching them"
     return None
 
 
@@ -240,8 +240,8 @@ def _from_hub(place: HubPlace, offline: str | None, progress: bool | None) -> Pa
         return found
     if offline is not None:
         raise WeightsUnavailableError(
-            f"{place}: not in huggingface_hub's cache and {offline}; fetch it once on a machine with "
-            "a network and copy HF_HOME"
+            f"{place}: not in huggingface_hub's cache and {offline}; fetch it once on a machine "
+            "with a network and copy HF_HOME"
         )
     return hub_files.fetch(place, progress=progress)
 

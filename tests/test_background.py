@@ -46,7 +46,7 @@ def test_stopping_early_closes_the_source_in_its_thread() -> None:
 
     items = ahead(produce(), depth=1)
     assert next(items) == 0
-    items.close()  # type: ignore[attr-defined]
+    items.close()
     assert closed
     assert closed[0] is not threading.current_thread()
     assert not any(t.name == "c3dhub-ahead" for t in threading.enumerate())
@@ -65,4 +65,4 @@ def test_no_more_than_depth_items_wait() -> None:
         assert next(items) == expected
         # Those taken, two waiting, one in the producer's hand.
         assert len(made) <= expected + 1 + 2 + 1
-    items.close()  # type: ignore[attr-defined]
+    items.close()

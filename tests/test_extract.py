@@ -27,7 +27,7 @@ from c3dhub.hub import create_model
 from c3dhub.reader import Clip, read_clips
 from c3dhub.video import open_video
 
-from .make_video import frame_number, write_video
+from make_video import frame_number, write_video
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +52,12 @@ def test_clips_hold_the_frames_that_the_rule_names(video: Path, tiny: VideoNetwo
         list(range(16, 32)),
         [*range(32, 40), *range(32, 40)],
     ]
-    assert [(c.start_seconds, c.end_seconds, c.n_valid) for c in clips] == [
+    assert [(c.span.start_seconds, c.span.end_seconds, c.span.n_valid) for c in clips] == [
         (0.0, pytest.approx(1.6), 16),
         (pytest.approx(1.6), pytest.approx(3.2), 16),
         (pytest.approx(3.2), pytest.approx(4.0), 8),
     ]
-    assert [(c.start_frame, c.end_frame) for c in clips] == [(0, 16), (16, 32), (32, 40)]
+    assert [(c.span.start_frame, c.span.end_frame) for c in clips] == [(0, 16), (16, 32), (32, 40)]
 
 
 def test_overlapping_strided_and_centred_clips(video: Path, tiny: VideoNetwork) -> None:
@@ -66,15 +66,15 @@ def test_overlapping_strided_and_centred_clips(video: Path, tiny: VideoNetwork) 
     assert [numbers(clip) for clip in clips] == [
         [0, 0, 0, 2], [6, 8, 10, 12], [16, 18, 20, 22], [26, 28, 30, 32],
     ]  # fmt: skip
-    assert (clips[0].start_frame, clips[0].end_frame, clips[0].n_valid) == (0, 3, 2)
+    assert (clips[0].span.start_frame, clips[0].span.end_frame, clips[0].span.n_valid) == (0, 3, 2)
 
 
 def test_fps_picks_frames_by_their_timestamps(tmp_path: Path, tiny: VideoNetwork) -> None:
     pts = [0, 100, 250, 260, 500, 900, 1000, 1100]
     path = write_video(tmp_path / "v.mp4", len(pts), pts=pts)
-    (clip,) = clips_of(path, ClipRule(clip_len=5, fps=4.0), tiny)
+    (clip,) = clips_of(path, ClipRule(clip_len=5, fps=4.0, end=1.2), tiny)
     assert numbers(clip) == [0, 2, 4, 4, 6]
-    assert clip.end_seconds == pytest.approx(1.25)
+    assert clip.span.end_seconds == pytest.approx(1.25)
 
 
 def test_start_and_end_choose_a_span_and_keep_the_frame_numbers(
@@ -82,7 +82,7 @@ def test_start_and_end_choose_a_span_and_keep_the_frame_numbers(
 ) -> None:
     (clip,) = clips_of(video, ClipRule(clip_len=4, start=1.0, end=1.35), tiny)
     assert numbers(clip) == [10, 11, 12, 13]
-    assert (clip.start_frame, clip.start_seconds) == (10, 1.0)
+    assert (clip.span.start_frame, clip.span.start_seconds) == (10, 1.0)
 
 
 def test_a_span_without_frames_is_an_error_that_says_where_the_video_ends(

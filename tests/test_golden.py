@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden_weights import GOLDEN, ReleasedFile, deterministic_state, golden_input, released_files
+from golden_weights import (
+    GOLDEN,
+    ReleasedFile,
+    deterministic_state,
+    golden_input,
+    released_files,
+)
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -50,22 +56,20 @@ def our_keys(released: ReleasedFile) -> dict[str, tuple[int, ...]]:
     return {our_key(key): shape for key, shape in released.keys.items()}
 
 
-def build_on_meta(released: ReleasedFile) -> VideoNetwork:
-    head = next(key for key in ("fc.bias", "classifier.bias") if key in released.keys)
-    config = ModelConfig(
-        name=released.name,
-        architecture=architecture_of(released.name),
-        num_classes=released.keys[head][0],
-        clip_len=released.frames,
-        input=CONTRACT,
-    )
+def build_on_meta(architecture: str, *, num_classes: int = 400) -> VideoNetwork:
+    config = ModelConfig(architecture, architecture, num_classes, clip_len=16, input=CONTRACT)
     with torch.device("meta"):
         return build(config)
 
 
+def build_released(released: ReleasedFile) -> VideoNetwork:
+    head = next(key for key in ("fc.bias", "classifier.bias") if key in released.keys)
+    return build_on_meta(architecture_of(released.name), num_classes=released.keys[head][0])
+
+
 def load_golden(released: ReleasedFile) -> VideoNetwork:
     """Return the released network under deterministic weights, eval."""
-    network = build_on_meta(released)
+    network = build_released(released)
     state = {our_key(key): value for key, value in deterministic_state(released.keys).items()}
     for key in network.state_dict():
         if key.endswith("num_batches_tracked"):  # files of 2017 have none
@@ -128,7 +132,7 @@ def test_outputs_equal_the_released_network(path: Path) -> None:
 @pytest.mark.parametrize("name", released_files())
 def test_keys_and_shapes_equal_the_released_file(name: str) -> None:
     released = released_files()[name]
-    ours = {key: tuple(value.shape) for key, value in build_on_meta(released).state_dict().items()}
+    ours = {key: tuple(value.shape) for key, value in build_released(released).state_dict().items()}
     if released.era == "cvpr2018":
         ours = {key: s for key, s in ours.items() if not key.endswith("num_batches_tracked")}
     assert ours == our_keys(released)
@@ -137,3 +141,18 @@ def test_keys_and_shapes_equal_the_released_file(name: str) -> None:
 def test_every_released_file_has_an_architecture() -> None:
     assert len(released_files()) == 40
     assert {architecture_of(name) for name in released_files()} <= set(ARCHITECTURES)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_builds_on_the_meta_device(architecture: str) -> None:
+    network = build_on_meta(architecture)
+    assert all(value.is_meta for value in network.state_dict().values())
+    assert network.config.architecture == architecture
+
+
+@pytest.mark.parametrize(
+    ("architecture", "parameters"),
+    [("r3d_18", 33_371_472), ("mc3_18", 11_695_440), ("r2plus1d_18", 31_505_325)],
+)
+def test_torchvision_networks_have_the_published_size(architecture: str, parameters: int) -> None:
+    assert sum(value.numel() for value in build_on_meta(architecture).parameters()) == parameters

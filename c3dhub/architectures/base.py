@@ -18,10 +18,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from ..config import ModelConfig
-from ..errors import near_matches
+from ..errors import UnknownStageError, near_matches
+from .methods import HubMethods
 
 
-class VideoNetwork(nn.Module):
+class VideoNetwork(HubMethods):
     """A network that turns clips into one map per stage, pooled features and logits.
 
     Parameters
@@ -76,7 +77,7 @@ class VideoNetwork(nn.Module):
 
         Raises ValueError for an unknown stage, for none and for clips of another shape.
         """
-        self._check_stages(stages)
+        self.check_stages(stages)
         self._check_clips(clips)
         found: dict[str, Tensor] = {}
         wanted = len(set(stages))
@@ -104,14 +105,15 @@ class VideoNetwork(nn.Module):
             if isinstance(module, Blocks):
                 module.grad_checkpointing = enable
 
-    def _check_stages(self, stages: Sequence[str]) -> None:
+    def check_stages(self, stages: Sequence[str]) -> None:
+        """Raise UnknownStageError or TypeError unless ``stages`` names stages of this network."""
         if isinstance(stages, str):
             raise TypeError(f"stages is {stages!r}; give a sequence of names: ({stages!r},)")
         if not stages:
             raise ValueError(f"stages is empty; name at least one of {self.stage_names}")
         for name in stages:
             if name not in self.stage_names:
-                raise ValueError(
+                raise UnknownStageError(
                     f"stage {name!r} is unknown; {self.config.architecture} has "
                     f"{', '.join(self.stage_names)}.{near_matches(name, self.stage_names)}"
                 )

@@ -21,7 +21,7 @@ from typing import Any, NoReturn, TextIO
 from .._version import __version__
 from ..errors import C3DHubError, UnknownModelError, near_matches
 
-COMMAND_MODULES = ("registry",)
+COMMAND_MODULES = ("registry", "weights", "video")
 
 DONE, FAILED, USAGE = 0, 1, 2
 
@@ -173,5 +173,8 @@ def _accept_any_text() -> None:
 
 def _drop_stdout() -> None:
     """Send what is still buffered nowhere; writing it again at exit would fail again."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError, ValueError):  # a stream in memory has no file descriptor
+        stdout = sys.stdout.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stdout)
+        os.close(nowhere)

@@ -95,7 +95,7 @@ def _table(entries: list[ModelEntry]) -> list[str]:
         f"data: {'; '.join(names)}",
         "clip: frames per clip; dim: pooled features; GFLOPs: per clip; params in millions",
         *(f"metric {mark}: {text}" for text, mark in notes.items()),
-        "status: download = fetched by itself; manual = a file to get by hand, see c3dhub info NAME",
+        "status: download = fetched by itself; manual = fetched by hand, see c3dhub info NAME",
     ]
     wrapped = (textwrap.wrap(line, WIDTH, subsequent_indent="  ") for line in legend)
     return [_bold(lines[0]), *lines[1:], "", *(line for block in wrapped for line in block)]

@@ -1,0 +1,198 @@
+"""What a network of the hub can do beside computing: read videos, save itself, say its origin.
+
+Thin on purpose: each method calls the module that does the work, imported when it is needed, so
+that the networks themselves depend on nothing below them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import nn
+
+from ..config import ModelConfig
+
+if TYPE_CHECKING:
+    from ..clips import Align, Preset, Tail
+    from ..features import Features
+    from ..inference import Precision
+    from ..transforms import ClipTransform
+    from ..video import Errors, VideoSource
+
+Self = TypeVar("Self", bound="HubMethods")
+
+
+class HubMethods(nn.Module):
+    """Base of :class:`VideoNetwork`: everything that is about files and videos."""
+
+    config: ModelConfig
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._origin: Callable[[], str] | None = None
+        self._origin_version = 0
+        self._precision: str | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights, and so the clips that go in, are made of."""
+        return next(self.parameters()).dtype
+
+    @property
+    def transforms(self) -> ClipTransform:
+        """The input contract as a callable: uint8 (T, H, W, 3) -> float32 (3, T, 112, 112)."""
+        from ..transforms import ClipTransform
+
+        return ClipTransform(self.config.input)
+
+    def extract_features(
+        self,
+        video: VideoSource,
+        *,
+        stages: Sequence[str] = ("avgpool",),
+        pool: bool = True,
+        clip_len: int | None = None,
+        clip_stride: int | None = None,
+        frame_stride: int = 1,
+        fps: float | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        tail: Tail = "loop",
+        align: Align = "start",
+        preset: Preset = "sliding",
+        batch_size: int | None = None,
+        precision: Precision | None = None,
+        device: str | torch.device | None = None,
+        errors: Errors = "raise",
+        progress: bool = False,
+    ) -> Features:
+        """Return the features of a video: :func:`c3dhub.extract_features` with this network."""
+        from ..extract import extract_features
+
+        return extract_features(
+            video,
+            model=self,  # type: ignore[arg-type]
+            stages=stages,
+            pool=pool,
+            clip_len=clip_len,
+            clip_stride=clip_stride,
+            frame_stride=frame_stride,
+            fps=fps,
+            start=start,
+            end=end,
+            tail=tail,
+            align=align,
+            preset=preset,
+            batch_size=batch_size,
+            precision=precision,
+            device=device,
+            errors=errors,
+            progress=progress,
+        )
+
+    def save_pretrained(self, save_directory: str | Path) -> Path:
+        """Write ``model.safetensors`` and ``config.json`` into a folder and return the folder.
+
+        ``c3dhub.load(folder)`` gives the network back. Both files appear whole or not at all.
+        Raises CheckpointError where the folder cannot be written, ValueError for an inference form.
+        """
+        from ..publish import save_pretrained
+
+        return save_pretrained(self, save_directory)  # type: ignore[arg-type]
+
+    @classmethod
+    def from_pretrained(
+        cls: type[Self],
+        pretrained_model_name_or_path: str | Path,
+        *,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        device: str | torch.device | None = None,
+    ) -> Self:
+        """Return a frozen network from a folder, a model's name or a Hub repository ``org/repo``.
+
+        Loading is strict. Raises what :func:`c3dhub.load` raises, and TypeError where the network
+        is of another class than this one.
+        """
+        from ..hub import from_pretrained
+
+        network: Any = from_pretrained(
+            pretrained_model_name_or_path,
+            revision=revision,
+            local_files_only=local_files_only,
+            device=device,
+        )
+        if not isinstance(network, cls):
+            raise TypeError(
+                f"{pretrained_model_name_or_path} holds a {type(network).__name__}, not a "
+                f"{cls.__name__}; use {type(network).__name__}.from_pretrained or c3dhub.load"
+            )
+        return network
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        commit_message: str = "Add c3dhub model",
+        private: bool | None = None,
+        token: str | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+    ) -> str:
+        """Upload weights, config and a model card to the Hub and return the commit's URL.
+
+        The repository is created where it does not exist. ``revision`` is the branch, ``main`` by
+        default. Raises huggingface_hub's errors.
+        """
+        from ..publish import push_to_hub
+
+        return push_to_hub(
+            self,  # type: ignore[arg-type]
+            repo_id,
+            commit_message=commit_message,
+            private=private,
+            token=token,
+            revision=revision,
+            create_pr=create_pr,
+        )
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """Hash of the weight file; None once the weights differ from it, or if there is none."""
+        if self._origin is None or self.state_version != self._origin_version:
+            return None
+        return self._origin()
+
+    @property
+    def state_version(self) -> int:
+        """A number that changes whenever a parameter or buffer is written or replaced.
+
+        Example: training, ``load_state_dict`` and ``reset_classifier`` change it.
+        """
+        tensors = [*self.parameters(), *self.buffers()]
+        return hash(tuple((t._version, t.dtype, tuple(t.shape)) for t in tensors))
+
+    @property
+    def inference_precision(self) -> str | None:
+        """``"bfloat16"`` or the like for an inference form, None for the plain network."""
+        return self._precision
+
+    def set_origin(self, sha256: Callable[[], str]) -> None:
+        """Note the file that the weights, as they are now, come from; ``sha256`` gives its hash."""
+        self._origin = sha256
+        self._origin_version = self.state_version
+
+    def inherit_origin(self, plain: HubMethods, *, precision: str) -> None:
+        """Become the inference form of ``plain``: another dtype, but still the same model."""
+        unchanged = plain.state_version == plain._origin_version
+        self._origin = plain._origin if unchanged else None
+        self._origin_version = self.state_version
+        self._precision = precision

@@ -1,0 +1,198 @@
+"""``c3dhub download``, ``convert``, ``verify`` and ``cache``: weights on this disk."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..cache import Cache
+from ..errors import C3DHubError, UnknownModelError, near_matches
+from ..manifest import list_models, load_manifest, model_info
+from ..progress import human_bytes
+from . import cache as cache_commands
+from .cache import add_json, report_failures, say
+
+if TYPE_CHECKING:
+    from ..convert import Converted
+    from ..pins import Pins
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_parsers(subparsers: Subparsers) -> None:
+    """Register ``download``, ``convert``, ``verify`` and ``cache``."""
+    _add_download(subparsers)
+    _add_convert(subparsers)
+    _add_verify(subparsers)
+    cache_commands.add_parsers(subparsers)
+
+
+def _add_download(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "download",
+        help="fetch weights into the cache",
+        description="Fetch weights into the cache and say where they lie.",
+    )
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a name or a glob: 'resnet1*'")
+    add_json(parser)
+    parser.set_defaults(run=run_download)
+
+
+def _add_convert(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "convert",
+        help="take over a released checkpoint that you fetched",
+        description="Tell the model of a released checkpoint by its keys and shapes and write it "
+        "as safetensors: into the cache, so that the model loads by its name from then on.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="e.g. resnet-50-kinetics.pth")
+    parser.add_argument("--name", help="the model it is; decides between models alike")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR",
+        help="write model.safetensors and config.json there and leave the cache alone",
+    )  # fmt: skip
+    add_json(parser)
+    parser.set_defaults(run=run_convert)
+
+
+def _add_verify(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "verify",
+        help="check weights byte by byte",
+        description="Hash weights and compare with what is pinned; for a path, compare the "
+        "tensors with its config too. Without an argument everything in the cache is checked.",
+    )
+    parser.add_argument("items", nargs="*", metavar="NAME|PATH", help="a model, folder or file")
+    add_json(parser)
+    parser.set_defaults(run=run_verify)
+
+
+def run_download(arguments: argparse.Namespace) -> int:
+    """Fetch models; the ones that fail do not keep the others from being fetched."""
+    from ..weights import ensure
+
+    rows: list[dict[str, Any]] = []
+    for name in _expand(arguments.names):
+        try:
+            found = ensure(model_info(name))
+        except C3DHubError as error:
+            rows.append({"name": name, "error": str(error)})
+            say(f"c3dhub: error: {error}")
+            continue
+        rows.append(
+            {
+                "name": name,
+                "path": str(found.path),
+                "sha256": found.sha256,
+                "origin": found.origin,
+            }
+        )
+        if not arguments.json:
+            print(f"{name}  {found.path}", flush=True)
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+    return report_failures([row["name"] for row in rows if "error" in row], of=len(rows))
+
+
+def run_convert(arguments: argparse.Namespace) -> int:
+    """Convert a file into the cache, or into a folder."""
+    if arguments.output is not None:
+        from ..convert import convert_checkpoint
+        from ..files import sha256_of
+        from ..pretrained import write_pretrained
+
+        converted = convert_checkpoint(arguments.file, name=arguments.name)
+        weights, _ = write_pretrained(
+            converted.state,
+            converted.entry.config,
+            arguments.output,
+            metadata=converted.metadata,
+        )
+        sha256 = sha256_of(weights)
+    else:
+        from ..release_files import convert_into_cache
+
+        cache = Cache.default()
+        converted, pin, before = convert_into_cache(arguments.file, cache, name=arguments.name)
+        weights, sha256 = cache.weights(converted.entry.name), pin.sha256
+        _say_replaced(converted, sha256, before)
+    _print_conversion(converted, weights, sha256, as_json=arguments.json)
+    return 0
+
+
+def _say_replaced(converted: Converted, sha256: str, before: Pins) -> None:
+    name = converted.entry.name
+    if before.source is not None and before.source.sha256 != converted.source_sha256:
+        say(
+            f"c3dhub: note: {name} was pinned to another file before (sha256 "
+            f"{before.source.sha256}, from {before.source.location}); it is now pinned to this one"
+        )
+    elif before.source is None and before.weights is not None and before.weights.sha256 != sha256:
+        say(
+            f"c3dhub: note: other weights were pinned for {name} before (sha256 "
+            f"{before.weights.sha256}); they were replaced by these"
+        )
+
+
+def _print_conversion(converted: Converted, weights: Path, sha256: str, *, as_json: bool) -> None:
+    facts = {
+        "name": converted.entry.name,
+        "path": str(weights),
+        "sha256": sha256,
+        "source": str(converted.source),
+        "source_sha256": converted.source_sha256,
+        "source_size": converted.source_size,
+        "prefix": converted.prefix,
+    }
+    if as_json:
+        print(json.dumps({**facts, "notes": list(converted.notes)}, indent=2))
+        return
+    entry = converted.entry
+    print(f"{converted.source}: {entry.name} ({entry.title}, {entry.data})")
+    print(f"  file     {human_bytes(converted.source_size)}, sha256 {converted.source_sha256}")
+    print(f"  written  {weights}")
+    print(f"  sha256   {sha256}")
+    for note in converted.notes:
+        print(f"  note     {note}")
+
+
+def run_verify(arguments: argparse.Namespace) -> int:
+    """Check items, or all that is in the cache."""
+    from ..verify import verify, verify_all
+
+    cache = Cache.default()
+    if arguments.items:
+        verdicts = [verify(item, cache) for item in arguments.items]
+    else:
+        verdicts = verify_all(cache)
+    if arguments.json:
+        print(json.dumps([asdict(verdict) for verdict in verdicts], indent=2))
+    elif not verdicts:
+        say(f"{cache.root}: nothing to verify, the cache is empty")
+    else:
+        for verdict in verdicts:
+            print(f"{'ok' if verdict.ok else 'FAILED':<8}{verdict.item}: {verdict.detail}")
+    return report_failures(
+        [verdict.item for verdict in verdicts if not verdict.ok], of=len(verdicts)
+    )
+
+
+def _expand(patterns: Sequence[str]) -> list[str]:
+    """Return the names that names and globs stand for, each once, in order."""
+    names: dict[str, None] = {}
+    for pattern in patterns:
+        found = list_models(pattern) if any(sign in pattern for sign in "*?[") else [pattern]
+        if not found:
+            raise UnknownModelError(
+                f"no model matches {pattern!r}."
+                f"{near_matches(pattern.strip('*'), load_manifest())} "
+                "`c3dhub list` shows all names."
+            )
+        for name in found:
+            model_info(name)  # all names are checked before the first is fetched
+            names[name] = None
+    return list(names)

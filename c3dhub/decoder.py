@@ -1,0 +1,263 @@
+"""FFmpeg, through PyAV: the pictures of one video file, in order, one at a time.
+
+Everything is read through a Python file object, so that no path is ever taken for a URL, a pattern
+or a list of files, and formats that point to other files are not accepted at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import av
+from av.stream import Discard, Disposition
+
+from .errors import VideoError
+from .orientation import UPRIGHT
+from .pictures import (
+    DECODER_ERRORS,
+    Limits,
+    Picture,
+    Pictures,
+    end_of_pictures,
+    orientation_of,
+    reason,
+    to_rgb,
+)
+from .timestamps import Stamp, StreamTime
+from .video_source import ByteSource
+
+# Formats that name other files or addresses to read, or that turn any text into pictures.
+_LISTS = {"concat", "dash", "hls", "image2", "imf", "webm_dash_manifest"}
+_ADDRESSES = {"rtp", "rtsp", "sap", "sdp"}
+_PROGRAMS = {"lavfi", "tty", "vapoursynth"}
+_REFUSED_FORMATS = _LISTS | _ADDRESSES | _PROGRAMS
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0", b"[playlist]")
+_BUFFER_BYTES = 1 << 18
+
+
+def open_file(source: ByteSource, *, limits: Limits) -> Pictures:
+    """Open a video file and read its header. Raises VideoError where it has no video to decode."""
+    decoder = _Decoder(source, limits)
+    stream = decoder.stream
+    rates = [stream.average_rate, stream.guessed_rate]
+    if stream.start_time is None:
+        rates.reverse()  # raw streams have no average; FFmpeg says 25, the codec may know better
+    rate = rates[0] or rates[1]
+    return Pictures(
+        StreamTime(
+            time_base=stream.time_base,
+            start_time=stream.start_time,
+            rate=rate,
+            dts_first=decoder.format_name == "avi",
+        ),
+        decoder.pictures,
+        frame_rate=float(rate) if rate else None,
+        expected_frames=decoder.expected,
+        warnings=decoder.warnings,
+        close=decoder.close,
+    )
+
+
+class _Decoder:
+    """Decodes one file, and again by one thread where several may have met damage.
+
+    Threads decode ahead, so where an error shows up depends on their number, and so do the pixels
+    that a decoder makes up for lost ones. The second pass repeats what one thread would have done
+    and leaves out what has been given already: results depend on the file alone.
+    """
+
+    def __init__(self, source: ByteSource, limits: Limits) -> None:
+        self._source, self._limits = source, limits
+        self.warnings: list[str] = []
+        self._open()
+        self.format_name: str = self._container.format.name
+        self.expected: int | None = self.stream.frames or None
+        self._fresh, self._suspicious, self._turn_ignored = True, False, False
+        self._corrupt = 0
+
+    def _open(self) -> None:
+        name = self._source.name
+        self._reader = _open_reader(self._source)
+        try:
+            self._container = _open_container(self._reader, name, self._limits)
+            self.stream = _video_stream(self._container, name)
+            context = self.stream.codec_context
+            self._limits.check(name, context.width, context.height)
+        except BaseException:
+            self._reader.close()
+            raise
+        self._sent = -1
+        self._packet: Any = b""
+        self._unreadable: Exception | None = None
+
+    def close(self) -> None:
+        self._container.close()
+        self._reader.close()
+
+    def pictures(self) -> Iterator[Picture]:
+        """Yield the pictures in presentation order, then say in ``warnings`` what went wrong."""
+        done = 0
+        failure: Exception | None = None
+        for threads in dict.fromkeys((self._limits.threads, 1)):
+            failure, self._suspicious = None, False
+            try:
+                for frame in itertools.islice(self._frames(threads), done, None):
+                    picture = self._picture(frame, done)
+                    done += 1
+                    yield picture
+            except DECODER_ERRORS as error:
+                failure = error
+            if failure is None and not self._suspicious:
+                break
+        self._conclude(done, failure)
+
+    def _frames(self, threads: int) -> Iterator[av.VideoFrame]:
+        if not self._fresh:
+            self.close()
+            self._open()
+        self._fresh = False
+        for other in self._container.streams:
+            if other is not self.stream:
+                other.discard = Discard.all  # not even read
+        context = self.stream.codec_context
+        context.thread_type, context.thread_count = "AUTO", threads
+        context.options = self._limits.codec_options()
+        context.copy_opaque = True
+        steps = self._steps()
+        return itertools.chain.from_iterable(steps) if threads == 1 else self._together(steps)
+
+    def _together(self, steps: Iterator[list[av.VideoFrame]]) -> Iterator[av.VideoFrame]:
+        """Decode by several threads up to the first sign of damage."""
+        newest, fields = -1, 1
+        for frame in itertools.chain.from_iterable(steps):
+            if frame.is_corrupt:
+                self._suspicious = True
+                return
+            number: Any = frame.opaque
+            newest = newest if number is None else max(newest, number)
+            fields = 2 if frame.interlaced_frame else 1
+            yield frame
+        # PyAV drops an error among the last frames, those that come when the decoder is emptied.
+        # Then the last packet has given no picture. (A field of an interlaced one never does.)
+        self._suspicious = 0 <= newest <= self._sent - fields
+
+    def _steps(self) -> Iterator[list[av.VideoFrame]]:
+        """Yield the frames that each packet gives, and last those that the decoder held back.
+
+        A packet that cannot be decoded ends it at once: what the decoder holds by then is mixed
+        with guesses at the lost frame. Where the file cannot be read on, the frames before are
+        sound.
+        """
+        for number, packet in enumerate(self._packets()):
+            if packet.size == 0:
+                continue  # a dropped frame; the decoder would take it for the end
+            packet.opaque, self._packet = number, packet
+            self._sent = self._sent if packet.is_discard else number
+            yield packet.decode()
+        yield self.stream.codec_context.decode(None)
+        if self._unreadable is not None:
+            raise self._unreadable
+
+    def _packets(self) -> Iterator[Any]:
+        try:
+            yield from self._container.demux(self.stream)
+        except DECODER_ERRORS as error:
+            self._unreadable = error
+
+    def _picture(self, frame: av.VideoFrame, index: int) -> Picture:
+        name = self._source.name
+        self._limits.check(name, frame.width, frame.height)
+        if frame.is_corrupt:
+            self._corrupt += 1
+            if self._limits.errors == "strict":
+                raise VideoError(name, f"frame {index} is damaged; errors='raise' would keep it")
+        turn = orientation_of(frame, self._packet)
+        if turn is None and not self._turn_ignored:
+            self._turn_ignored = True
+            self.warnings.append(
+                "the rotation in the metadata is no multiple of 90 degrees: it was ignored"
+            )
+        stamp = Stamp(frame.pts, frame.dts, frame.duration or None)
+        return stamp, functools.partial(to_rgb, name, frame, turn or UPRIGHT)
+
+    def _conclude(self, done: int, failure: Exception | None) -> None:
+        name = self._source.name
+        if self._corrupt:
+            self.warnings.append(
+                f"{self._corrupt} frame(s) are damaged: the decoder filled the gaps as it could"
+            )
+        if done == 0:
+            raise VideoError(name, self._no_frame(failure)) from failure
+        if failure is not None:
+            self.warnings.append(end_of_pictures(name, done, failure, limits=self._limits))
+        elif self.expected is not None and done < self.expected:
+            self.warnings.append(f"the header says {self.expected} frames, {done} were decoded")
+
+    def _no_frame(self, failure: Exception | None) -> str:
+        promised = f" of the {self.expected} that the header promises" if self.expected else ""
+        text = f"no frame{promised} can be decoded" + (f": {reason(failure)}" if failure else "")
+        if self.stream.codec_context.width == 0:
+            text += (
+                "; either the data is damaged, or a frame has more than "
+                f"max_pixels={self._limits.max_pixels} pixels, then pass a larger max_pixels="
+            )
+        return text
+
+
+def _open_reader(source: ByteSource) -> Any:
+    try:
+        return source.open()
+    except OSError as error:
+        raise VideoError(source.name, f"it cannot be opened again: {reason(error)}") from error
+
+
+def _open_container(reader: Any, name: str, limits: Limits) -> Any:
+    allowed = ",".join(sorted(av.formats_available - _REFUSED_FORMATS))
+    try:
+        return av.open(
+            reader,
+            mode="r",
+            options=limits.codec_options(),
+            container_options={"format_whitelist": allowed, "protocol_whitelist": "none"},
+            metadata_errors="replace",
+            buffer_size=_BUFFER_BYTES,
+        )
+    except DECODER_ERRORS as error:
+        raise VideoError(name, _why_not(reader, error)) from error
+
+
+def _why_not(reader: Any, error: Exception) -> str:
+    """Say what a file that cannot be opened seems to be."""
+    head = b""
+    with contextlib.suppress(OSError):
+        reader.seek(0)
+        head = reader.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+    if head.startswith(_PLAYLISTS):
+        return "this is a list that points to other files; give the video file itself"
+    if head[4:8] == b"ftyp":
+        return (
+            f"FFmpeg cannot read this mp4 file ({reason(error)}): it is incomplete, so copy or "
+            "download it again"
+        )
+    return f"FFmpeg cannot read it as a video ({reason(error)}): it is damaged, cut off or no video"
+
+
+def _video_stream(container: Any, name: str) -> Any:
+    stream = container.streams.best("video")
+    if stream is None or stream.disposition & Disposition.attached_pic:
+        found = Counter(
+            "cover picture" if s.disposition & Disposition.attached_pic else f"{s.type} stream"
+            for s in container.streams
+        )
+        parts = " and ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in found.items())
+        raise VideoError(name, f"it has no video stream{', only ' * bool(parts)}{parts}")
+    if stream.codec_context is None:
+        raise VideoError(
+            name, "FFmpeg has no decoder for its video stream; convert it, for example to H.264"
+        )
+    return stream

@@ -1,0 +1,114 @@
+"""What files, folders of images and arrays have in common: pictures that wait to become RGB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import av
+
+from . import orientation
+from .errors import VideoError
+from .orientation import UPRIGHT, Image, Orientation
+from .timestamps import Stamp, StreamTime
+
+Errors = Literal["raise", "strict"]
+Picture = tuple[Stamp, Callable[[], Image]]
+
+# Whatever goes wrong while a file is read; anything else is a bug and must be seen.
+DECODER_ERRORS = (av.FFmpegError, OSError)
+
+_MOST_PIXELS = 2**31 - 1
+
+
+@dataclass
+class Pictures:
+    """An opened video before its frames are timed: what files, folders and arrays have in common.
+
+    Parameters
+    ----------
+    time: what is known about time.
+    each: gives (stamp, function that returns the upright uint8 (H, W, 3) picture) frame by frame.
+    frame_rate, expected_frames: what the header says; None where it says nothing.
+    warnings: grows while pictures are taken.
+    close: gives everything back; may be called twice.
+    """
+
+    time: StreamTime
+    each: Callable[[], Iterator[Picture]]
+    frame_rate: float | None = None
+    expected_frames: int | None = None
+    warnings: list[str] = field(default_factory=list)
+    close: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How pictures are decoded: most pixels of a frame, decoder threads (0: as many as cores)."""
+
+    max_pixels: int
+    threads: int
+    errors: Errors
+
+    def check(self, name: str, width: int, height: int) -> None:
+        """Raise VideoError for a frame with too many pixels."""
+        if width * height > self.max_pixels:
+            raise VideoError(
+                name,
+                f"a frame of {width}x{height} has {width * height} pixels; at most "
+                f"max_pixels={self.max_pixels} are decoded, pass a larger max_pixels= if you trust "
+                "the file",
+            )
+
+    def codec_options(self) -> dict[str, str]:
+        """Return FFmpeg's options: it refuses what is far too large before it takes memory."""
+        # FFmpeg pads frames before it counts, hence the surplus; check() is the exact rule.
+        most = self.max_pixels + self.max_pixels // 8 + (1 << 16)
+        return {"max_pixels": str(min(most, _MOST_PIXELS))}
+
+
+def to_rgb(name: str, frame: av.VideoFrame, turn: Orientation) -> Image:
+    """Return uint8 (H, W, 3), upright, pixel for pixel what ``frame.to_ndarray(format="rgb24")``
+    gives before turning."""
+    try:
+        # One thread: the default starts a pool of them for every frame, which takes ten times as
+        # long on small frames.
+        converted = frame.reformat(format="rgb24", threads=1)
+        image: Any = converted.to_ndarray()
+    except (*DECODER_ERRORS, ValueError) as error:
+        raise VideoError(
+            name, f"{frame.format.name} pictures cannot be converted to RGB: {reason(error)}"
+        ) from error
+    # A frame that was RGB already belongs to the decoder, which may still refer to it.
+    return turn.apply(image.copy() if converted is frame else image)
+
+
+def orientation_of(frame: av.VideoFrame, packet: Any) -> Orientation | None:
+    """Return how a frame is turned upright; None where its metadata make no sense.
+
+    ``packet`` is what the frame was decoded from.
+    """
+    try:
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        # PyAV refuses the whole list where it has an entry that it does not know, such as EXIF.
+        return orientation.from_exif(bytes(packet), degrees=frame.rotation)
+    return UPRIGHT if matrix is None else orientation.from_matrix(bytes(matrix))
+
+
+def reason(error: BaseException) -> str:
+    """Return an error's text without the decoder's function names."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text[0].lower() + text[1:]
+
+
+def end_of_pictures(name: str, done: int, failure: Exception, *, limits: Limits) -> str:
+    """Return the warning that decoding broke off after ``done`` frames.
+
+    Raises VideoError instead where there is no frame at all, or where errors are strict.
+    """
+    stopped = f"decoding stopped at frame {done}: {reason(failure)}"
+    if done == 0 or limits.errors == "strict":
+        raise VideoError(name, stopped) from failure
+    return stopped

@@ -1,0 +1,134 @@
+"""Checks weights from their bytes: the hash against the pin, the tensors against the config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import hub_files
+from .cache import HUB_PREFIX, Cache
+from .errors import C3DHubError, CheckpointError
+from .files import sha256_of
+from .hub_files import HubPlace
+from .local_files import resolve_path
+from .manifest import load_manifest, model_info
+from .pins import WeightsPin
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came out for one item: ``ok``, and the hash or what is wrong in ``detail``."""
+
+    item: str
+    path: str
+    ok: bool
+    detail: str
+
+
+def verify_all(cache: Cache) -> list[Verdict]:
+    """Check everything that is in the cache or pinned: models, and files from the Hub."""
+    with cache.writing():
+        pinned = [key for key, pins in cache.pins().items() if pins.weights is not None]
+        stored = [item.name for item in cache.stored() if item.complete]
+    return [verify(key, cache) for key in sorted({*stored, *pinned})]
+
+
+def verify(item: str, cache: Cache) -> Verdict:
+    """Check one item: a model's name, ``hf://org/repo@commit/file`` as pinned, or a path.
+
+    Every byte is read. A name or a Hub file is held against its pin (a file without one is pinned
+    as it is, as at its first use); a path's tensors are held against its config, key by key.
+    """
+    path = "-"
+    try:
+        if item.startswith(HUB_PREFIX):
+            path = str(_hub_path(item))
+            return Verdict(item, path, True, _check_hash(item, Path(path), cache, None))
+        if _is_name(item, cache):
+            key, found, known = _locate(item, cache)
+            path = str(found)
+            return Verdict(item, path, True, _check_hash(key, found, cache, known))
+        path = item
+        return Verdict(item, path, True, _check_tensors(item))
+    except (C3DHubError, OSError) as error:
+        return Verdict(item, path, False, str(error))
+
+
+def _is_name(item: str, cache: Cache) -> bool:
+    if item in load_manifest() or item in {stored.name for stored in cache.stored()}:
+        return True
+    looks_like_path = Path(item).exists() or "/" in item or "\\" in item or "." in item
+    if not looks_like_path:
+        model_info(item)  # raises with the near matches
+    return not looks_like_path
+
+
+def _locate(name: str, cache: Cache) -> tuple[str, Path, str | None]:
+    """Return the key of the pin, the file, and its hash where the manifest knows it."""
+    if cache.has(name):
+        return name, cache.weights(name), None
+    entry = load_manifest().get(name)
+    if entry is not None and entry.hub is not None:
+        place = HubPlace(entry.hub.repo_id, entry.hub.filename, entry.hub.revision)
+        path = hub_files.find_cached(place)
+        if path is not None:
+            commit = hub_files.commit_of(place, path)
+            key = str(HubPlace(place.repo_id, place.filename, commit))
+            return key, path, entry.hub.sha256
+    raise CheckpointError(f"not in the cache; fetch it with `c3dhub download {name}`")
+
+
+def _hub_path(key: str) -> Path:
+    path = hub_files.find_cached(HubPlace.from_key(key))
+    if path is None:
+        raise CheckpointError("not in huggingface_hub's cache any more; load it to fetch it again")
+    return path
+
+
+def _check_hash(key: str, path: Path, cache: Cache, known: str | None) -> str:
+    pin = cache.pinned(key).weights
+    expected = known or (pin.sha256 if pin else None)
+    actual = sha256_of(path)
+    if expected is None:
+        with cache.writing():
+            cache.pin(key, weights=WeightsPin.of(path, sha256=actual))
+        return f"sha256 {actual} (not known before, pinned now)"
+    if actual != expected:
+        raise CheckpointError(
+            f"expected sha256 {expected}, actual sha256 {actual}; remove it with "
+            f"`c3dhub cache remove {key}` and fetch it again"
+        )
+    return f"sha256 {actual}"
+
+
+def _check_tensors(path: str) -> str:
+    from .matching import expected_shapes, shorten
+
+    weights = resolve_path(path)
+    config = weights.read_config()
+    wanted, found = expected_shapes(config), _shapes(weights.path)
+    problems = [
+        *(f"missing: {key}" for key in wanted if key not in found),
+        *(f"unexpected: {key}" for key in found if key not in wanted),
+        *(
+            f"{key} is {found[key]}, must be {shape}"
+            for key, shape in wanted.items()
+            if key in found and tuple(found[key]) != tuple(shape)
+        ),
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{len(problems)} of the tensors do not fit {config.architecture}: {shorten(problems)}"
+        )
+    return f"sha256 {weights.sha256}, {len(found)} tensors fit {config.architecture}"
+
+
+def _shapes(path: Path) -> Mapping[str, tuple[int, ...]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118  # safe_open is no dict
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"not a readable safetensors file: {error}") from error

@@ -1,0 +1,249 @@
+"""A video as a stream of frames with timestamps, whatever it comes from.
+
+:func:`open_video` takes files, folders of images, memory, URLs and arrays; the :class:`Video` that
+it gives yields one :class:`Frame` after the other and never holds more than a few of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from numbers import Real
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Union, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import arrays, video_source
+from .decoder import open_file
+from .errors import VideoError
+from .images import find_images, open_folder
+from .orientation import Image
+from .pictures import Errors, Limits, Pictures
+from .timestamps import StreamTime, with_seconds
+from .video_source import ByteSource
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Errors", "Frame", "Video", "VideoSource", "open_video"]
+
+# Union, because "Tensor" is a name for type checkers alone: arrays are read without torch.
+VideoSource: TypeAlias = Union[
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | NDArray[np.uint8]",
+    "Tensor",
+]
+
+DEFAULT_MAX_PIXELS = 64_000_000
+DEFAULT_FPS = 25.0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a video.
+
+    Parameters
+    ----------
+    index: 0, 1, 2, ... in the order of presentation.
+    seconds: when it is shown, by the video's own clock: a stream that starts at 8.333 s says so.
+        Never less than the frame before.
+    end_seconds: when the next frame is shown; for the last one ``seconds`` plus its duration.
+
+    Pixels are converted by :meth:`to_rgb` alone, so that a frame that nobody looks at costs nothing
+    but its decoding. A frame stays valid after its video is closed.
+    """
+
+    index: int
+    seconds: float
+    end_seconds: float
+    _read: Callable[[], Image] = field(repr=False, compare=False)
+
+    def to_rgb(self) -> Image:
+        """Return uint8 (H, W, 3), upright, C-contiguous. Raises VideoError where that fails."""
+        return self._read()
+
+
+class Video:
+    """An open video: iterate over it once for its frames, and close it or use ``with``.
+
+    Attributes
+    ----------
+    name: the video as the caller named it; ``"<bytes>"``, ``"<array>"`` where there is no name.
+    size_bytes: of the file, of all images or of the array; None where unknown.
+    frame_rate: frames per second, as far as the header tells.
+    expected_frames: what the header promises, to be used for progress alone: headers are wrong.
+    warnings: everything that was repaired, ignored or broke off; grows during the iteration.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pictures: Pictures,
+        *,
+        size_bytes: int | None,
+        sha256: Callable[[], str | None],
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name = name
+        self.size_bytes = size_bytes
+        self.frame_rate = pictures.frame_rate
+        self.expected_frames = pictures.expected_frames
+        self.warnings = pictures.warnings
+        self._pictures = pictures
+        self._sha256 = sha256
+        self._close_source = close
+        self._lock = threading.Lock()
+        self._started = self._closed = False
+
+    def __repr__(self) -> str:
+        rate = f"{self.frame_rate:g} fps" if self.frame_rate else "unknown rate"
+        frames = "?" if self.expected_frames is None else f"about {self.expected_frames}"
+        return f"Video({self.name!r}, {frames} frames, {rate})"
+
+    def __enter__(self) -> Video:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames, once. Raises VideoError where none can be decoded."""
+        if self._started or self._closed:
+            state = "was read already" if self._started else "is closed"
+            raise VideoError(self.name, f"this Video {state}; call open_video again")
+        self._started = True
+        return self._frames()
+
+    def _frames(self) -> Iterator[Frame]:
+        timed = with_seconds(self._pictures.each(), self._pictures.time, warn=self.warnings.append)
+        try:
+            index = 0
+            while True:
+                with self._lock:  # close() in another thread waits for the frame under way
+                    step = None if self._closed else next(timed, None)
+                if step is None:
+                    return
+                read, seconds, end_seconds = step
+                yield Frame(index, seconds, end_seconds, read)
+                index += 1
+        finally:
+            self.close()
+
+    def sha256(self) -> str | None:
+        """Return the hash of what the video was read from; None where that is gone.
+
+        A file's or file object's bytes; for arrays shape and pixels; for folders the names, sizes
+        and contents of the images. Reads in pieces and may run in another thread than the frames.
+        """
+        return self._sha256()
+
+    def close(self) -> None:
+        """Give back decoder and files. May be called twice, and from another thread."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._pictures.close()
+                self._close_source()
+
+
+def open_video(
+    video: VideoSource,
+    *,
+    errors: Errors = "raise",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    threads: int = 0,
+    assumed_fps: float = DEFAULT_FPS,
+) -> Video:
+    """Open a video for reading its frames.
+
+    Parameters
+    ----------
+    video: path of a file or of a folder of numbered images; bytes; binary file object; fsspec URL
+        (``s3://``, ``https://``, needs ``c3dhub[remote]``); uint8 array or tensor (T, H, W, 3).
+    errors: ``"raise"``: a video that gives no frame is an error, one that breaks off gives what
+        came before and says so in ``warnings``. ``"strict"``: any error in decoding is one.
+    max_pixels: largest frame, width times height, against files that claim an absurd size.
+    threads: decoder threads, 0 for one per core. The frames do not depend on it.
+    assumed_fps: frames per second of arrays and folders, which have no clock.
+
+    Raises
+    ------
+    VideoError: the video cannot be read. ValueError, TypeError: an argument is wrong.
+
+    Example: ``with open_video("v.mp4") as video: times = [frame.seconds for frame in video]``
+    """
+    if errors not in ("raise", "strict"):
+        raise ValueError(f"errors is {errors!r}; it must be 'raise' or 'strict'")
+    _check_whole("max_pixels", max_pixels, least=1)
+    _check_whole("threads", threads, least=0)
+    if not isinstance(assumed_fps, Real) or not 0 < assumed_fps < float("inf"):
+        raise ValueError(f"assumed_fps is {assumed_fps!r}; it must be a number above 0")
+    limits = Limits(max_pixels, threads, errors)
+    time = StreamTime(rate=Fraction(assumed_fps).limit_denominator(10**6), rate_is_chosen=True)
+    if arrays.is_array(video):
+        return _from_array(video, time)
+    if isinstance(video, (str, os.PathLike)):
+        return _from_path(video, time, limits)
+    if isinstance(video, (bytes, bytearray, memoryview)):
+        return _from_source(video_source.from_bytes(video), limits)
+    if hasattr(video, "read"):
+        return _from_source(video_source.from_file(cast("BinaryIO", video)), limits)
+    raise TypeError(
+        f"video is a {type(video).__name__}; give a path, a URL, bytes, a binary file object, or a "
+        "uint8 array or tensor of shape (T, H, W, 3)"
+    )
+
+
+def _check_whole(name: str, value: object, *, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}")
+
+
+def _from_path(video: str | os.PathLike[str], time: StreamTime, limits: Limits) -> Video:
+    name = os.fspath(video)
+    if not isinstance(name, str):
+        raise TypeError(f"video is the bytes path {name!r}; give a str or a pathlib.Path")
+    if "://" in name:
+        return _from_source(video_source.from_url(name), limits)
+    path = Path(name)
+    if not video_source.is_folder(path):
+        return _from_source(video_source.from_path(path, name=name), limits)
+    images = find_images(path, name=name)
+    pictures = open_folder(images, name=name, time=time, limits=limits)
+    return Video(name, pictures, size_bytes=images.size_bytes, sha256=images.sha256)
+
+
+def _from_source(source: ByteSource, limits: Limits) -> Video:
+    try:
+        pictures = open_file(source, limits=limits)
+    except BaseException:
+        source.close()
+        raise
+    return Video(
+        source.name,
+        pictures,
+        size_bytes=source.size_bytes,
+        sha256=source.sha256,
+        close=source.close,
+    )
+
+
+def _from_array(array: Any, time: StreamTime) -> Video:
+    pictures = arrays.open_array(array, time=time)
+    return Video(
+        arrays.name_of(array),
+        pictures,
+        size_bytes=arrays.size_of(array),
+        sha256=functools.partial(arrays.sha256_of, array),
+    )
