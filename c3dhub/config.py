@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 from .errors import CheckpointError
 
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+
 ResizeMode = Literal["short_side", "exact"]
 
 

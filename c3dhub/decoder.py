@@ -17,7 +17,7 @@ import av
 from av.stream import Discard, Disposition
 
 from .errors import VideoError
-from .orientation import UPRIGHT
+from .orientation import UPRIGHT, Orientation
 from .pictures import (
     DECODER_ERRORS,
     Limits,
@@ -77,8 +77,8 @@ class _Decoder:
         self._open()
         self.format_name: str = self._container.format.name
         self.expected: int | None = self.stream.frames or None
-        self._fresh, self._suspicious, self._turn_ignored = True, False, False
-        self._corrupt = 0
+        self._fresh, self._suspicious, self._corrupt = True, False, 0
+        self._turns: dict[int, Orientation | None] = {}  # by angle
 
     def _open(self) -> None:
         name = self._source.name
@@ -176,14 +176,19 @@ class _Decoder:
             self._corrupt += 1
             if self._limits.errors == "strict":
                 raise VideoError(name, f"frame {index} is damaged; errors='raise' would keep it")
-        turn = orientation_of(frame, self._packet)
-        if turn is None and not self._turn_ignored:
-            self._turn_ignored = True
-            self.warnings.append(
-                "the rotation in the metadata is no multiple of 90 degrees: it was ignored"
-            )
         stamp = Stamp(frame.pts, frame.dts, frame.duration or None)
-        return stamp, functools.partial(to_rgb, name, frame, turn or UPRIGHT)
+        return stamp, functools.partial(to_rgb, name, frame, self._turn(frame))
+
+    def _turn(self, frame: av.VideoFrame) -> Orientation:
+        """Return the orientation of a frame, looked up again only where its angle is a new one."""
+        if frame.rotation not in self._turns:
+            turn = orientation_of(frame, self._packet)
+            if turn is None and None not in self._turns.values():
+                self.warnings.append(
+                    "the rotation in the metadata is no multiple of 90 degrees: it was ignored"
+                )
+            self._turns[frame.rotation] = turn
+        return self._turns[frame.rotation] or UPRIGHT
 
     def _conclude(self, done: int, failure: Exception | None) -> None:
         name = self._source.name

@@ -14,14 +14,13 @@ from typing import Any
 import av
 
 from .errors import VideoError
-from .orientation import UPRIGHT
+from .orientation import UPRIGHT, from_exif
 from .pictures import (
     DECODER_ERRORS,
     Limits,
     Picture,
     Pictures,
     end_of_pictures,
-    orientation_of,
     reason,
     to_rgb,
 )
@@ -125,9 +124,8 @@ def _decode(path: Path, data: bytes, limits: Limits, warnings: list[str]) -> Pic
     context: Any = av.CodecContext.create(codec, "r")
     context.thread_count = 1
     context.options = limits.codec_options()
-    packet = av.Packet(data)
     try:
-        frames = [*context.decode(packet), *context.decode(None)]
+        frames = [*context.decode(av.Packet(data)), *context.decode(None)]
     except DECODER_ERRORS as error:
         limit = f"max_pixels={limits.max_pixels}"
         raise OSError(f"{reason(error)}; it is damaged or has more than {limit} pixels") from error
@@ -135,7 +133,7 @@ def _decode(path: Path, data: bytes, limits: Limits, warnings: list[str]) -> Pic
         raise OSError("it holds no picture")
     frame = frames[0]
     limits.check(str(path), frame.width, frame.height)
-    turn = orientation_of(frame, packet)
+    turn = from_exif(data, degrees=frame.rotation)
     if turn is None:
         warnings.append(f"{path.name}: its rotation makes no sense and was ignored")
     return Stamp(), functools.partial(to_rgb, str(path), frame, turn or UPRIGHT)

@@ -8,7 +8,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, ModelCard, ModelCardData
 
 from .architectures import VideoNetwork
-from .pretrained import write_pretrained
+from .convert.pretrained import write_pretrained
 
 
 def save_pretrained(network: VideoNetwork, save_directory: str | Path) -> Path:

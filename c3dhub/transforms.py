@@ -1,7 +1,8 @@
 """uint8 frames -> float clips, exactly as each release's networks were fed.
 
 Two halves: :meth:`ClipTransform.resize` (per frame, uint8 to uint8, done while decoding, so that
-only small frames are kept) and :meth:`ClipTransform.normalize` (per batch, on the network's device).
+only small frames are kept) and :meth:`ClipTransform.normalize` (per batch, on the network's own
+device).
 
 Sources: the authors' ``spatial_transforms.py`` (PIL, antialiased) for the 2018 and 2020 releases;
 torchvision's ``VideoClassification`` preset (not antialiased, rounded to uint8) for its networks.

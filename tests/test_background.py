@@ -27,7 +27,7 @@ def test_an_error_comes_after_the_items_before_it() -> None:
         yield 1
         raise OSError("broken")
 
-    seen = []
+    seen: list[int] = []
     with pytest.raises(OSError, match="broken"):
         seen.extend(ahead(produce()))
     assert seen == [1]

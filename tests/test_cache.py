@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from c3dhub import cache as cache_module
-from c3dhub.cache import Cache, cache_home, confirm
 from c3dhub.errors import CheckpointError, WeightsUnavailableError
 from c3dhub.files import sha256_of
-from c3dhub.pins import Pins, SourcePin, WeightsPin
+from c3dhub.weights import cache as cache_module
+from c3dhub.weights.cache import Cache, cache_home, confirm
+from c3dhub.weights.pins import Pins, SourcePin, WeightsPin
 
 SOURCE = SourcePin("a.pth", 3, "a" * 64, "https://example.org/a.pth")
 
@@ -179,8 +179,8 @@ def test_damaged_lock_file_is_an_error_that_says_what_to_do(cache: Cache, text: 
 _PINNING = """
 import sys
 from pathlib import Path
-from c3dhub.cache import Cache
-from c3dhub.pins import WeightsPin
+from c3dhub.weights.cache import Cache
+from c3dhub.weights.pins import WeightsPin
 for number in range(15):
     Cache(Path(sys.argv[1])).pin(f"{sys.argv[2]}{number}", weights=WeightsPin("0" * 64, 1, 1))
 """

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from c3dhub.checkpoint import Checkpoint, read_checkpoint
+from c3dhub.convert.checkpoint import Checkpoint, read_checkpoint
 from c3dhub.errors import CheckpointError
 
 STATE = {"conv.weight": torch.arange(6.0).reshape(2, 3), "conv.bias": torch.ones(2)}

@@ -25,9 +25,9 @@ from c3dhub import convert
 from c3dhub.architectures import build
 from c3dhub.config import ModelConfig
 from c3dhub.convert import Converted, convert_checkpoint
+from c3dhub.convert.pretrained import write_pretrained
 from c3dhub.entries import Source
 from c3dhub.files import sha256_of
-from c3dhub.pretrained import write_pretrained
 
 
 @pytest.fixture(autouse=True)

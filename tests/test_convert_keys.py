@@ -20,8 +20,8 @@ from tiny_entries import (
 
 from c3dhub import convert
 from c3dhub.convert import convert_checkpoint, plain_name
+from c3dhub.convert.pretrained import write_pretrained
 from c3dhub.errors import UnknownModelError
-from c3dhub.pretrained import write_pretrained
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from tiny_entries import (
 )
 
 from c3dhub.convert import convert_checkpoint
-from c3dhub.matching import expected_shapes
+from c3dhub.convert.matching import expected_shapes
 
 
 def hollow_state(released: ReleasedFile) -> State:

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from loopback import FileServer, deaf_port, refusing_port, silent_port
 
-from c3dhub import connection, download
-from c3dhub.download import DownloadError, WebPageError
+from c3dhub.weights import connection, download
+from c3dhub.weights.download import DownloadError, WebPageError
 
 CONTENT = bytes(range(256)) * 4096
 NAME = "/resnet.pth"
@@ -319,7 +319,7 @@ def test_progress_is_shown_when_asked_for(target: Path, capsys: pytest.CaptureFi
 _KILLED = """
 import sys
 from pathlib import Path
-from c3dhub.download import download
+from c3dhub.weights.download import download
 download(sys.argv[1], Path(sys.argv[2]))
 """
 

@@ -14,20 +14,19 @@ import av
 import numpy as np
 import pytest
 import torch
+from make_video import frame_number, write_video
 from PIL import Image
 from torch import Tensor
 
 import c3dhub
-from c3dhub import extract
 from c3dhub.architectures import VideoNetwork
 from c3dhub.classification import classify, softmax
 from c3dhub.clips import ClipRule
 from c3dhub.extract import extract_features
 from c3dhub.hub import create_model
+from c3dhub.inference import inference_form
 from c3dhub.reader import Clip, read_clips
 from c3dhub.video import open_video
-
-from make_video import frame_number, write_video
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +51,9 @@ def test_clips_hold_the_frames_that_the_rule_names(video: Path, tiny: VideoNetwo
         list(range(16, 32)),
         [*range(32, 40), *range(32, 40)],
     ]
-    assert [(c.span.start_seconds, c.span.end_seconds, c.span.n_valid) for c in clips] == [
-        (0.0, pytest.approx(1.6), 16),
-        (pytest.approx(1.6), pytest.approx(3.2), 16),
-        (pytest.approx(3.2), pytest.approx(4.0), 8),
-    ]
+    assert [c.span.start_seconds for c in clips] == pytest.approx([0.0, 1.6, 3.2])
+    assert [c.span.end_seconds for c in clips] == pytest.approx([1.6, 3.2, 4.0])
+    assert [c.span.n_valid for c in clips] == [16, 16, 8]
     assert [(c.span.start_frame, c.span.end_frame) for c in clips] == [(0, 16), (16, 32), (32, 40)]
 
 
@@ -180,7 +177,7 @@ def test_a_batch_that_does_not_fit_is_halved(
 ) -> None:
     expected = extract_features(video, model=tiny, batch_size=3)
     sizes: list[int] = []
-    form = extract.inference_form(tiny)
+    form = inference_form(tiny)
     original = form.forward_stages
 
     def small(clips: Tensor, stages: tuple[str, ...]) -> dict[str, Tensor]:
@@ -201,7 +198,7 @@ def test_other_errors_of_the_network_are_not_hidden(
     def broken(*_: object) -> None:
         raise RuntimeError("device gone")
 
-    monkeypatch.setattr(extract.inference_form(tiny), "forward_stages", broken)
+    monkeypatch.setattr(inference_form(tiny), "forward_stages", broken)
     with pytest.raises(RuntimeError, match="device gone"):
         extract_features(video, model=tiny)
 
@@ -346,6 +343,7 @@ def test_classify_names_classes_and_gives_clips_on_request(video: Path) -> None:
 MEMORY = """
 import resource, sys, torch
 from c3dhub.hub import create_model
+from c3dhub.inference import inference_form
 from c3dhub.extract import extract_features
 torch.set_num_threads(1)
 model = create_model("resnet10", num_classes=5, width=16, device="cpu")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from loopback import DriveServer, FileServer
 
-from c3dhub import gdrive
-from c3dhub.download import DownloadError
+from c3dhub.weights import gdrive
+from c3dhub.weights.download import DownloadError
 
 CONTENT = bytes(range(256)) * 4096
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from loopback import HubServer
 from safetensors.torch import load_file, save_file
 from tiny_release import write_manifest
 
@@ -113,7 +112,9 @@ def test_names_that_are_nothing_are_refused(
 
 
 def test_a_model_that_is_not_here_gives_the_steps() -> None:
-    with pytest.raises(c3dhub.WeightsUnavailableError, match="c3dhub convert .*--name resnet152_k"):
+    with pytest.raises(
+        c3dhub.WeightsUnavailableError, match=r"convert .*--name resnet152_k"
+    ):
         load("resnet152_kinetics", local_files_only=True)
 
 

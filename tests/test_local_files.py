@@ -10,7 +10,7 @@ from tiny_release import tiny_config, write_manifest
 
 from c3dhub.errors import CheckpointError
 from c3dhub.files import sha256_of
-from c3dhub.local_files import resolve_path
+from c3dhub.weights.local_files import resolve_path
 
 
 def write(path: Path, metadata: dict[str, str] | None = None) -> Path:

@@ -15,11 +15,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from c3dhub import pretrained
 from c3dhub.architectures import VideoNetwork
 from c3dhub.config import ModelConfig
+from c3dhub.convert import pretrained
+from c3dhub.convert.pretrained import write_pretrained
 from c3dhub.errors import CheckpointError
-from c3dhub.pretrained import write_pretrained
 
 
 def test_files_hold_the_weights_the_header_and_the_config(

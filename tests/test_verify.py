@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_release import Release, checkpoint_bytes
 
-from c3dhub.cache import Cache
 from c3dhub.files import sha256_of
-from c3dhub.release_files import convert_into_cache
-from c3dhub.verify import verify, verify_all
+from c3dhub.weights.cache import Cache
+from c3dhub.weights.release_files import convert_into_cache
+from c3dhub.weights.verify import verify, verify_all
 
 
 @pytest.fixture

@@ -10,12 +10,11 @@ import pytest
 from loopback import DriveServer, FileServer, refusing_port
 from tiny_release import Release, at, checkpoint_bytes
 
-from c3dhub import download, gdrive
-from c3dhub.cache import Cache
 from c3dhub.errors import CheckpointError, WeightsUnavailableError
 from c3dhub.files import sha256_of
 from c3dhub.manifest import model_info
-from c3dhub.weights import Action, Decision, LocalWeights, decide, ensure
+from c3dhub.weights import Action, Decision, LocalWeights, decide, download, ensure, gdrive
+from c3dhub.weights.cache import Cache
 
 CHECKPOINT = checkpoint_bytes()
 OTHER = checkpoint_bytes(seed=1)

@@ -15,11 +15,11 @@ import pytest
 from loopback import FileServer
 from tiny_release import Release, at, checkpoint_bytes
 
-from c3dhub import download, release_files, weights
-from c3dhub.cache import Cache
+from c3dhub import weights
 from c3dhub.errors import CheckpointError, WeightsUnavailableError
 from c3dhub.manifest import model_info
-from c3dhub.weights import LocalWeights, ensure
+from c3dhub.weights import LocalWeights, download, ensure, release_files
+from c3dhub.weights.cache import Cache
 
 CHECKPOINT = checkpoint_bytes()
 OTHER = checkpoint_bytes(seed=1)
@@ -243,7 +243,7 @@ def test_hit_is_verified_by_size_and_time_alone(
 ) -> None:
     release(at(server))
     found = get()
-    monkeypatch.setattr("c3dhub.cache.sha256_of", lambda _: pytest.fail("hashed"))
+    monkeypatch.setattr("c3dhub.weights.cache.sha256_of", lambda _: pytest.fail("hashed"))
     assert get().sha256 == found.sha256
 
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..cache import HUB_PREFIX, Cache, Stored
 from ..errors import near_matches
 from ..progress import human_bytes
+from ..weights.cache import HUB_PREFIX, Cache, Stored
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -136,7 +136,7 @@ def run_cache_remove(arguments: argparse.Namespace) -> int:
 def _remove(name: str, cache: Cache, *, forget: bool) -> int:
     if not name.startswith(HUB_PREFIX):
         return cache.remove(name, forget=forget)
-    from ..hub_files import HubPlace, remove_cached
+    from ..weights.hub_files import HubPlace, remove_cached
 
     with cache.writing():
         freed = remove_cached(HubPlace.from_key(name))

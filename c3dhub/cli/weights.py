@@ -9,16 +9,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cache import Cache
 from ..errors import C3DHubError, UnknownModelError, near_matches
 from ..manifest import list_models, load_manifest, model_info
 from ..progress import human_bytes
+from ..weights.cache import Cache
 from . import cache as cache_commands
 from .cache import add_json, report_failures, say
 
 if TYPE_CHECKING:
     from ..convert import Converted
-    from ..pins import Pins
+    from ..weights.pins import Pins
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -102,8 +102,8 @@ def run_convert(arguments: argparse.Namespace) -> int:
     """Convert a file into the cache, or into a folder."""
     if arguments.output is not None:
         from ..convert import convert_checkpoint
+        from ..convert.pretrained import write_pretrained
         from ..files import sha256_of
-        from ..pretrained import write_pretrained
 
         converted = convert_checkpoint(arguments.file, name=arguments.name)
         weights, _ = write_pretrained(
@@ -114,7 +114,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
         )
         sha256 = sha256_of(weights)
     else:
-        from ..release_files import convert_into_cache
+        from ..weights.release_files import convert_into_cache
 
         cache = Cache.default()
         converted, pin, before = convert_into_cache(arguments.file, cache, name=arguments.name)
@@ -162,7 +162,7 @@ def _print_conversion(converted: Converted, weights: Path, sha256: str, *, as_js
 
 def run_verify(arguments: argparse.Namespace) -> int:
     """Check items, or all that is in the cache."""
-    from ..verify import verify, verify_all
+    from ..weights.verify import verify, verify_all
 
     cache = Cache.default()
     if arguments.items:

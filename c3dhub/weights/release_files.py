@@ -8,16 +8,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .cache import CONFIG_FILE, WEIGHTS_FILE, Cache
+from ..config import CONFIG_FILE, WEIGHTS_FILE
+from ..entries import ModelEntry, Source
+from ..errors import CheckpointError, WeightsUnavailableError
+from ..files import sha256_of
+from .cache import Cache
 from .download import DownloadError, download
-from .entries import ModelEntry, Source
-from .errors import CheckpointError, WeightsUnavailableError
-from .files import sha256_of
 from .gdrive import download_from_drive
 from .pins import Pins, SourcePin, WeightsPin
 
 if TYPE_CHECKING:
-    from .convert import Converted
+    from ..convert import Converted
 
 DOWNLOADABLE = ("url", "gdrive")
 
@@ -42,7 +43,7 @@ def fetch_release(entry: ModelEntry, cache: Cache, *, progress: bool | None = No
     OSError
         If the cache cannot be written.
     """
-    from .convert import convert_checkpoint
+    from ..convert import convert_checkpoint
 
     problems: list[Exception] = []
     for source in downloadable(entry.sources):
@@ -81,7 +82,7 @@ def convert_into_cache(
     WeightsUnavailableError
         If the cache cannot be written.
     """
-    from .convert import convert_checkpoint
+    from ..convert import convert_checkpoint
 
     converted = convert_checkpoint(path, name=name)
     model = converted.entry.name
@@ -96,7 +97,7 @@ def install(converted: Converted, cache: Cache, *, location: str) -> WeightsPin:
 
     The caller holds the model's lock. Raises OSError where the cache cannot be written.
     """
-    from .pretrained import write_pretrained
+    from ..convert.pretrained import write_pretrained
 
     entry = converted.entry
     staging, folder = cache.staging(entry.name), cache.folder(entry.name)

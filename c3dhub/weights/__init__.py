@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..config import CONFIG_FILE, WEIGHTS_FILE
+from ..entries import ModelEntry
+from ..errors import CheckpointError, WeightsUnavailableError
 from . import hub_files, release_files
-from .cache import CONFIG_FILE, WEIGHTS_FILE, Cache, confirm
-from .entries import ModelEntry
-from .errors import CheckpointError, WeightsUnavailableError
+from .cache import Cache, confirm
 from .hub_files import HubPlace
 from .local_files import LocalWeights, resolve_path
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import C3DHubError, CheckpointError
+from ..files import sha256_of
+from ..manifest import load_manifest, model_info
 from . import hub_files
 from .cache import HUB_PREFIX, Cache
-from .errors import C3DHubError, CheckpointError
-from .files import sha256_of
 from .hub_files import HubPlace
 from .local_files import resolve_path
-from .manifest import load_manifest, model_info
 from .pins import WeightsPin
 
 
@@ -103,7 +103,7 @@ def _check_hash(key: str, path: Path, cache: Cache, known: str | None) -> str:
 
 
 def _check_tensors(path: str) -> str:
-    from .matching import expected_shapes, shorten
+    from ..convert.matching import expected_shapes, shorten
 
     weights = resolve_path(path)
     config = weights.read_config()

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..entries import ModelEntry, Source
+from ..errors import CheckpointError, UnknownModelError, near_matches
+from ..files import sha256_of
+from ..manifest import load_manifest
 from .checkpoint import Candidate, Checkpoint, read_checkpoint
-from .entries import ModelEntry, Source
-from .errors import CheckpointError, UnknownModelError, near_matches
-from .files import sha256_of
-from .manifest import load_manifest
 from .matching import Match, expected_shapes, find_nearest, is_counter, shorten
 
 _COUNTED = (torch.int64, torch.int32)

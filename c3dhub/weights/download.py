@@ -21,10 +21,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ._version import __version__
+from .._version import __version__
+from ..errors import WeightsUnavailableError
+from ..progress import Progress, human_bytes
 from .connection import Response, open_url
-from .errors import WeightsUnavailableError
-from .progress import Progress, human_bytes
 
 # Attempts in a row that bring nothing new before a download is given up.
 ATTEMPTS = 4

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from .cache import CONFIG_FILE, WEIGHTS_FILE
-from .config import ModelConfig
-from .errors import CheckpointError
-from .files import sha256_of
-from .manifest import load_manifest, model_info
+from ..config import CONFIG_FILE, WEIGHTS_FILE, ModelConfig
+from ..errors import CheckpointError
+from ..files import sha256_of
+from ..manifest import load_manifest, model_info
 
 _PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl")
 

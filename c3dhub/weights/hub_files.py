@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from ..errors import WeightsUnavailableError
 from .cache import HUB_PREFIX
 from .connection import ANSWER_SECONDS, CONNECT_SECONDS, within
-from .errors import WeightsUnavailableError
 
 if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata

@@ -16,9 +16,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from .architectures import build
-from .config import ModelConfig
-from .entries import ModelEntry
+from ..architectures import build
+from ..config import ModelConfig
+from ..entries import ModelEntry
 
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from ..entries import SOURCE_KINDS
 from .download import DownloadError, WebPageError, download
-from .entries import SOURCE_KINDS
 
 BASE_URL = "https://drive.usercontent.google.com"
 

@@ -22,12 +22,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .errors import CheckpointError, WeightsUnavailableError
-from .files import sha256_of
+from ..config import CONFIG_FILE, WEIGHTS_FILE
+from ..errors import CheckpointError, WeightsUnavailableError
+from ..files import sha256_of
 from .pins import Pins, SourcePin, WeightsPin, read_pins, write_pins
 
-WEIGHTS_FILE = "model.safetensors"
-CONFIG_FILE = "config.json"
 HUB_PREFIX = "hf://"
 # How long another process may hold a lock before we say that we wait for it.
 _QUIET_SECONDS = 0.5

@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .errors import CheckpointError
+from ..errors import CheckpointError
 
 Format = Literal["zip", "legacy", "safetensors"]
 

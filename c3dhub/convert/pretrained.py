@@ -16,12 +16,10 @@ from typing import IO
 import torch
 from torch import Tensor
 
-from .config import ModelConfig
-from .errors import CheckpointError
-from .files import atomic_path
+from ..config import CONFIG_FILE, WEIGHTS_FILE, ModelConfig
+from ..errors import CheckpointError
+from ..files import atomic_path
 
-WEIGHTS_FILE = "model.safetensors"
-CONFIG_FILE = "config.json"
 _TYPES = {
     torch.float64: "F64",
     torch.int64: "I64",
