@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,15 +22,18 @@ from ._version import __version__
 from .architectures import VideoNetwork, stage_shapes
 from .background import ahead
 from .clips import Align, ClipRule, Preset, Tail
+from .devices import resolve_device
 from .features import Features
 from .inference import Precision, inference_form
 from .progress import Progress
 from .reader import ClipSpan, batches, read_clips
 from .video import Errors, Video, VideoSource, open_video
 
+T = TypeVar("T")
+
 # Rule of thumb for the memory that a clip takes: floats of activation per float of its input.
 _FLOATS_PER_INPUT = 50
-_MOST_CLIPS = {"cpu": 8}
+_MOST_CLIPS = {"cpu": 4}  # more are no faster there and take more memory
 _MOST_CLIPS_ACCELERATOR = 32
 
 
@@ -106,8 +109,7 @@ def extract_features(
         )
     size = _batch_size(batch_size, network, rule)
     rows = _Rows()
-    with open_video(video, errors=errors) as source, ThreadPoolExecutor(1) as hashing:
-        digest = hashing.submit(source.sha256)
+    with open_video(video, errors=errors) as source, _in_background(source.sha256) as digest:
         bar = Progress(_expected(source, rule), unit="clips", label=source.name, enabled=progress)
         clips = read_clips(source, rule=rule, transform=network.transforms)
         with closing(bar), closing(ahead(batches(clips, size=size), depth=1)) as ready:
@@ -123,6 +125,16 @@ def extract_features(
     if not rows.spans:
         rows.arrays.append(_no_rows(network, stages=stages, pool=pool, clip_len=rule.clip_len))
     return rows.features(provenance, notes)
+
+
+@contextmanager
+def _in_background(task: Callable[[], T]) -> Iterator[Future[T]]:
+    """Run ``task`` in a thread; after an error nobody waits for it."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool.submit(task)
+    finally:
+        pool.shutdown(wait=False)
 
 
 def run(
@@ -200,7 +212,7 @@ def _network(
 
         model = load(model, device=device)
     elif device is not None:
-        model = model.to(device)
+        model = model.to(resolve_device(device))
     return inference_form(model, precision=precision)
 
 

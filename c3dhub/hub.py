@@ -5,16 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from .architectures import ARCHITECTURES, VideoNetwork, build
+from .assemble import assemble
 from .config import InputContract, ModelConfig
-from .errors import CheckpointError, UnknownModelError, near_matches
+from .devices import resolve_device
+from .errors import UnknownModelError, near_matches
 from .inference import Precision, inference_form
 from .manifest import load_manifest, model_info
 from .weights import LocalWeights, ensure, resolve_hub, resolve_path
 
+# The 2018 release's input contract, for architectures that no model of the manifest is like.
+_PAPER_2018 = InputContract(
+    max_value=255.0,
+    mean=(114.7748, 107.7354, 99.4750),
+    std=(1.0, 1.0, 1.0),
+    resize_mode="short_side",
+    resize_size=(112,),
+    antialias=True,
+)
 _FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar")
 
 
@@ -41,11 +50,13 @@ def load(
     Raises
     ------
     UnknownModelError: no such model; near matches are named.
+    ValueError: the device or precision cannot be used here.
     WeightsUnavailableError: the weights are not here and cannot be fetched; the steps are listed.
     CheckpointError: a file has the wrong hash, keys or shapes.
     """
+    place = resolve_device(device)
     config, weights = _locate(name, local_files_only=local_files_only, progress=progress)
-    network = _assemble(config, weights, torch.device(device or best_device()))
+    network = assemble(config, weights, device=place)
     return network if precision is None else inference_form(network, precision=precision)
 
 
@@ -88,7 +99,7 @@ def create_model(
         options={**base.options, **options},
         classes=base.classes if own_classes else None,
     )
-    with torch.device(device or best_device()):
+    with resolve_device(device):
         return build(config)
 
 
@@ -112,13 +123,6 @@ def from_pretrained(
     return load(name, device=device, local_files_only=local_files_only)
 
 
-def best_device() -> str:
-    """Return ``"cuda"``, ``"mps"`` or ``"cpu"``: the first of these that is there."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 def _locate(
     name: str | Path, *, local_files_only: bool, progress: bool | None
 ) -> tuple[ModelConfig, LocalWeights]:
@@ -126,7 +130,7 @@ def _locate(
     if not isinstance(name, (str, Path)):
         raise TypeError(f"name is {name!r}; it must be a model's name, a path or hf://org/repo")
     if isinstance(name, str) and name.startswith("hf://"):
-        weights = resolve_hub(name, local_files_only=local_files_only)
+        weights = resolve_hub(name, local_files_only=local_files_only, progress=progress)
         return weights.read_config(), weights
     if name not in load_manifest() and _is_path(name):
         weights = resolve_path(name)
@@ -148,40 +152,6 @@ def _is_path(name: str | Path) -> bool:
     return "/" in name or "\\" in name or name.endswith(_FILE_SUFFIXES)
 
 
-def _assemble(config: ModelConfig, weights: LocalWeights, device: torch.device) -> VideoNetwork:
-    """Build on the meta device and put the file's tensors in: nothing is initialised in vain."""
-    with torch.device("meta"):
-        network = build(config).requires_grad_(False).eval()
-    try:
-        state = load_file(weights.path, device=str(device))
-        network.load_state_dict(state, strict=True, assign=True)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{weights.path}: cannot read it as safetensors: {error}; remove the file and fetch or "
-            "convert the model again"
-        ) from error
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{weights.path}: its tensors are not those of {config.architecture} with "
-            f"{config.num_classes} classes: {_first_lines(error)}; nothing was loaded"
-        ) from error
-    whole = [
-        f"{key} ({p.dtype})" for key, p in network.named_parameters() if not p.is_floating_point()
-    ]
-    if whole:
-        raise CheckpointError(
-            f"{weights.path}: weights must be floating point, but {', '.join(whole[:5])} are not; "
-            "save the model again from its floating point weights"
-        )
-    network.set_origin(lambda: weights.sha256)
-    return network
-
-
-def _first_lines(error: Exception, *, most: int = 600) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= most else f"{text[:most]} ..."
-
-
 def _fresh_config(name: str) -> ModelConfig:
     """Return the config of a model, or of an architecture with the contract of its release."""
     entries = load_manifest()
@@ -197,7 +167,7 @@ def _fresh_config(name: str) -> ModelConfig:
     same = [e for e in entries.values() if e.config.architecture == name]
     family = name.rstrip("0123456789")
     like = [e for e in entries.values() if e.config.architecture.rstrip("0123456789") == family]
-    contract = (same or like or [entries["resnet50_kinetics"]])[0].config.input
+    contract = next((entry.config.input for entry in [*same, *like]), _PAPER_2018)
     return ModelConfig(
         name=name,
         architecture=name,

@@ -12,8 +12,8 @@ from make_video import frame_number, numbered_image, rotation_matrix, write_vide
 from PIL import Image as PillowImage
 from PIL import ImageOps
 
-from c3dhub.orientation import UPRIGHT, Orientation, from_degrees, from_exif, from_matrix
 from c3dhub.video import open_video
+from c3dhub.video.orientation import UPRIGHT, Orientation, from_degrees, from_exif, from_matrix
 
 # A number whose picture differs in all eight orientations, stored in frames of 64x48.
 PICTURE = numbered_image(2)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c3dhub.timestamps import ClockName, Stamp, StreamTime, choose_clock, with_seconds
+from c3dhub.video.timestamps import ClockName, Stamp, StreamTime, choose_clock, with_seconds
 
 Timed = tuple[list[float], list[float], list[str]]
 

@@ -159,7 +159,7 @@ def test_a_frame_that_nobody_looks_at_is_not_converted(
 ) -> None:
     converted = []
     monkeypatch.setattr(
-        "c3dhub.decoder.to_rgb", lambda name, frame, turn: converted.append(frame.pts)
+        "c3dhub.video.decoder.to_rgb", lambda name, frame, turn: converted.append(frame.pts)
     )
     with open_video(path) as video:
         for frame in video:
@@ -168,12 +168,25 @@ def test_a_frame_that_nobody_looks_at_is_not_converted(
     assert len(converted) == 1
 
 
-def test_only_a_few_frames_are_held_at_a_time(path: Path) -> None:
-    def alive() -> int:
-        return sum(type(thing) is Frame for thing in gc.get_objects())
+@pytest.mark.parametrize("threads", [1, 2])
+def test_only_a_few_frames_are_held_at_a_time(tmp_path: Path, threads: int) -> None:
+    # Without the garbage collector: decoded frames are large, and it would come too late.
+    def alive(kind: type) -> int:
+        return sum(type(thing) is kind for thing in gc.get_objects())
 
-    with open_video(path) as video:
-        assert max(alive() for _ in video) <= 2
+    path = write_video(tmp_path / "turned.mp4", 60, rotation=90)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_video(path, threads=threads) as video:
+            counts = [
+                (alive(Frame), alive(av.VideoFrame)) for frame in video if frame.index % 5 == 0
+            ]
+    finally:
+        gc.enable()
+    assert max(frames for frames, _ in counts) <= 2
+    assert max(decoded for _, decoded in counts) <= 12
+    assert counts[-1][1] <= 5
 
 
 def test_a_video_is_read_once(path: Path) -> None:

@@ -191,7 +191,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr(Path, "open", refuse)
-        monkeypatch.setattr("c3dhub.images.os.scandir", refuse)
+        monkeypatch.setattr("c3dhub.video.images.os.scandir", refuse)
         with pytest.raises(VideoError, match="the folder cannot be read: permission denied"):
             open_video(tmp_path)
     with pytest.raises(VideoError, match="permission denied; give this user the right"):
@@ -231,8 +231,8 @@ def test_pixels_that_cannot_be_converted_are_a_video_error(
     def refuse(*_: Any, **__: Any) -> None:
         raise ValueError("Conversion is not supported")
 
-    from c3dhub.orientation import UPRIGHT
-    from c3dhub.pictures import to_rgb
+    from c3dhub.video.orientation import UPRIGHT
+    from c3dhub.video.pictures import to_rgb
 
     class Strange:
         format = av.VideoFormat("yuv420p")

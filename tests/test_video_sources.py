@@ -180,7 +180,7 @@ def test_a_full_disk_while_spooling_is_a_video_error(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("c3dhub.video_source.shutil.copyfileobj", full)
+    monkeypatch.setattr("c3dhub.video.source.shutil.copyfileobj", full)
     with pytest.raises(VideoError, match=f"copying it to {tempfile.gettempdir()} failed"):
         open_video(io.BufferedReader(Pipe(data)))
 

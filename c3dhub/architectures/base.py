@@ -95,6 +95,7 @@ class VideoNetwork(HubMethods):
     def reset_classifier(self, num_classes: int) -> None:
         """Replace the head by a fresh one for ``num_classes`` classes, whose names are unknown."""
         self.config = replace(self.config, num_classes=num_classes, classes=None)
+        self.set_origin(None)
         *_, last = self.parameters()  # the head's own, or the last one before a head without any
         head = nn.Linear(self.num_features, num_classes, device=last.device, dtype=last.dtype)
         setattr(self, self.head_name, head.train(self.training))

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ..config import ModelConfig
 from .base import Blocks, VideoNetwork
-from .resnet import Conv3d, check_layers
+from .layers import BatchNorm3d, Conv3d
+from .resnet import check_layers
 
 
 class DenseLayer(nn.Module):
@@ -18,9 +19,9 @@ class DenseLayer(nn.Module):
 
     def __init__(self, c_in: int, growth: int) -> None:
         super().__init__()
-        self.norm1 = nn.BatchNorm3d(c_in)
+        self.norm1 = BatchNorm3d(c_in)
         self.conv1 = Conv3d(c_in, 4 * growth, 1)
-        self.norm2 = nn.BatchNorm3d(4 * growth)
+        self.norm2 = BatchNorm3d(4 * growth)
         self.conv2 = Conv3d(4 * growth, growth, 3)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -34,7 +35,7 @@ class Transition(nn.Module):
 
     def __init__(self, c_in: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm3d(c_in)
+        self.norm = BatchNorm3d(c_in)
         self.conv = Conv3d(c_in, c_in // 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ class DenseNet(VideoNetwork):
             raise ValueError(f"growth is {growth}; it must be at least 1 channel")
         self.features = nn.ModuleDict()
         self.features["conv0"] = Conv3d(config.in_channels, width, 7, stride=(1, 2, 2))
-        self.features["norm0"] = nn.BatchNorm3d(width)
+        self.features["norm0"] = BatchNorm3d(width)
         channels = width
         for number, depth in enumerate(layers, start=1):
             self.features[f"denseblock{number}"] = make_block(channels, growth, depth)
@@ -84,7 +85,7 @@ class DenseNet(VideoNetwork):
             if number < len(layers):
                 self.features[f"transition{number}"] = Transition(channels)
                 channels //= 2
-        self.features["norm5"] = nn.BatchNorm3d(channels)
+        self.features["norm5"] = BatchNorm3d(channels)
         self.num_features = channels
         self.classifier = nn.Linear(self.num_features, config.num_classes)
 

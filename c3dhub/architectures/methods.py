@@ -33,7 +33,7 @@ class HubMethods(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self._origin: Callable[[], str] | None = None
-        self._origin_version = 0
+        self._origin_versions = 0
         self._precision: str | None = None
 
     @property
@@ -167,7 +167,7 @@ class HubMethods(nn.Module):
     @property
     def weights_sha256(self) -> str | None:
         """Hash of the weight file; None once the weights differ from it, or if there is none."""
-        if self._origin is None or self.state_version != self._origin_version:
+        if self._origin is None or self._versions() != self._origin_versions:
             return None
         return self._origin()
 
@@ -175,24 +175,31 @@ class HubMethods(nn.Module):
     def state_version(self) -> int:
         """A number that changes whenever a parameter or buffer is written or replaced.
 
-        Example: training, ``load_state_dict`` and ``reset_classifier`` change it.
+        Example: training, ``load_state_dict``, ``half`` and ``reset_classifier`` change it. It
+        holds for this object in this process only.
         """
-        tensors = [*self.parameters(), *self.buffers()]
-        return hash(tuple((t._version, t.dtype, tuple(t.shape)) for t in tensors))
+        return hash((self._versions(), tuple(id(p) for p in self.parameters())))
+
+    def _versions(self) -> int:
+        state: list[tuple[int, object]] = []
+        for module in self.modules():
+            for place in (module._parameters, module._buffers):
+                tensors = (t for t in place.values() if t is not None)
+                state.extend((t._version, t.dtype) for t in tensors)
+        return hash(tuple(state))
 
     @property
     def inference_precision(self) -> str | None:
         """``"bfloat16"`` or the like for an inference form, None for the plain network."""
         return self._precision
 
-    def set_origin(self, sha256: Callable[[], str]) -> None:
+    def set_origin(self, sha256: Callable[[], str] | None) -> None:
         """Note the file that the weights, as they are now, come from; ``sha256`` gives its hash."""
         self._origin = sha256
-        self._origin_version = self.state_version
+        self._origin_versions = self._versions()
 
     def inherit_origin(self, plain: HubMethods, *, precision: str) -> None:
         """Become the inference form of ``plain``: another dtype, but still the same model."""
-        unchanged = plain.state_version == plain._origin_version
-        self._origin = plain._origin if unchanged else None
-        self._origin_version = self.state_version
+        unchanged = plain._versions() == plain._origin_versions
+        self.set_origin(plain._origin if unchanged else None)
         self._precision = precision

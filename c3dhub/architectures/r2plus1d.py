@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ..config import ModelConfig
 from ..errors import near_matches
 from .base import VideoNetwork
-from .resnet import Conv3d, check_layers, make_layer, make_shortcut
+from .layers import BatchNorm3d, Conv3d
+from .resnet import check_layers, make_layer, make_shortcut
 
 
 def factor_channels(c_in: int, c_out: int, *, t: int = 3, d: int = 3) -> int:
@@ -27,13 +28,13 @@ class BasicBlock(nn.Module):
         super().__init__()
         mid1, mid2 = factor_channels(c_in, c_out), factor_channels(c_out, c_out)
         self.conv1_s = Conv3d(c_in, mid1, (1, 3, 3), stride=(1, stride, stride))
-        self.bn1_s = nn.BatchNorm3d(mid1)
+        self.bn1_s = BatchNorm3d(mid1)
         self.conv1_t = Conv3d(mid1, c_out, (3, 1, 1), stride=(stride, 1, 1))
-        self.bn1_t = nn.BatchNorm3d(c_out)
+        self.bn1_t = BatchNorm3d(c_out)
         self.conv2_s = Conv3d(c_out, mid2, (1, 3, 3))
-        self.bn2_s = nn.BatchNorm3d(mid2)
+        self.bn2_s = BatchNorm3d(mid2)
         self.conv2_t = Conv3d(mid2, c_out, (3, 1, 1))
-        self.bn2_t = nn.BatchNorm3d(c_out)
+        self.bn2_t = BatchNorm3d(c_out)
         self.downsample = make_shortcut("B", c_in, c_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,13 +55,13 @@ class Bottleneck(nn.Module):
         planes = c_out // self.expansion
         mid = factor_channels(planes, planes)
         self.conv1 = Conv3d(c_in, planes, 1)
-        self.bn1 = nn.BatchNorm3d(planes)
+        self.bn1 = BatchNorm3d(planes)
         self.conv2_s = Conv3d(planes, mid, (1, 3, 3), stride=(1, stride, stride))
-        self.bn2_s = nn.BatchNorm3d(mid)
+        self.bn2_s = BatchNorm3d(mid)
         self.conv2_t = Conv3d(mid, planes, (3, 1, 1), stride=(stride, 1, 1))
-        self.bn2_t = nn.BatchNorm3d(planes)
+        self.bn2_t = BatchNorm3d(planes)
         self.conv3 = Conv3d(planes, c_out, 1)
-        self.bn3 = nn.BatchNorm3d(c_out)
+        self.bn3 = BatchNorm3d(c_out)
         self.downsample = make_shortcut("B", c_in, c_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -104,9 +105,9 @@ class R2Plus1D(VideoNetwork):
         mid = factor_channels(config.in_channels, width, t=7, d=7)
         out = width * make.expansion
         self.conv1_s = Conv3d(config.in_channels, mid, (1, 7, 7), stride=(1, 2, 2))
-        self.bn1_s = nn.BatchNorm3d(mid)
+        self.bn1_s = BatchNorm3d(mid)
         self.conv1_t = Conv3d(mid, width, (7, 1, 1))
-        self.bn1_t = nn.BatchNorm3d(width)
+        self.bn1_t = BatchNorm3d(width)
         self.layer1 = make_layer(make, width, out, layers[0], stride=1)
         self.layer2 = make_layer(make, out, out * 2, layers[1], stride=2)
         self.layer3 = make_layer(make, out * 2, out * 4, layers[2], stride=2)

@@ -15,24 +15,9 @@ from torch import Tensor, nn
 from ..config import ModelConfig
 from ..errors import near_matches
 from .base import Blocks, VideoNetwork
+from .layers import BatchNorm3d, Conv3d, Size
 
-Size = int | tuple[int, int, int]
 BlockMaker = Callable[[int, int, int], nn.Module]  # (c_in, c_out, stride)
-
-
-class Conv3d(nn.Conv3d):
-    """A convolution without bias, padded so that stride 1 keeps the size."""
-
-    def __init__(
-        self, c_in: int, c_out: int, kernel: Size, *, stride: Size = 1, groups: int = 1
-    ) -> None:
-        t, h, w = (kernel,) * 3 if isinstance(kernel, int) else kernel
-        padding = (t // 2, h // 2, w // 2)
-        super().__init__(c_in, c_out, (t, h, w), stride, padding, groups=groups, bias=False)
-
-    def reset_parameters(self) -> None:
-        if not self.weight.is_meta:  # on the meta device even doing nothing takes its time
-            nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
 
 
 class ShortcutA(nn.Module):
@@ -50,7 +35,7 @@ class ShortcutA(nn.Module):
 
 def shortcut_b(c_in: int, c_out: int, stride: Size) -> nn.Sequential:
     """Return a 1x1x1 convolution and its BatchNorm."""
-    return nn.Sequential(Conv3d(c_in, c_out, 1, stride=stride), nn.BatchNorm3d(c_out))
+    return nn.Sequential(Conv3d(c_in, c_out, 1, stride=stride), BatchNorm3d(c_out))
 
 
 def make_shortcut(kind: str, c_in: int, c_out: int, stride: int) -> nn.Module:
@@ -70,9 +55,9 @@ class BasicBlock(nn.Module):
     def __init__(self, c_in: int, c_out: int, stride: int, *, shortcut: str = "B") -> None:
         super().__init__()
         self.conv1 = Conv3d(c_in, c_out, 3, stride=stride)
-        self.bn1 = nn.BatchNorm3d(c_out)
+        self.bn1 = BatchNorm3d(c_out)
         self.conv2 = Conv3d(c_out, c_out, 3)
-        self.bn2 = nn.BatchNorm3d(c_out)
+        self.bn2 = BatchNorm3d(c_out)
         self.downsample = make_shortcut(shortcut, c_in, c_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,11 +84,11 @@ class Bottleneck(nn.Module):
         super().__init__()
         mid = middle_channels(c_out, cardinality, group_width)
         self.conv1 = Conv3d(c_in, mid, 1)
-        self.bn1 = nn.BatchNorm3d(mid)
+        self.bn1 = BatchNorm3d(mid)
         self.conv2 = Conv3d(mid, mid, 3, stride=stride, groups=cardinality)
-        self.bn2 = nn.BatchNorm3d(mid)
+        self.bn2 = BatchNorm3d(mid)
         self.conv3 = Conv3d(mid, c_out, 1)
-        self.bn3 = nn.BatchNorm3d(c_out)
+        self.bn3 = BatchNorm3d(c_out)
         self.downsample = make_shortcut(shortcut, c_in, c_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -120,9 +105,9 @@ class PreActBasicBlock(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, stride: int, *, shortcut: str = "B") -> None:
         super().__init__()
-        self.bn1 = nn.BatchNorm3d(c_in)
+        self.bn1 = BatchNorm3d(c_in)
         self.conv1 = Conv3d(c_in, c_out, 3, stride=stride)
-        self.bn2 = nn.BatchNorm3d(c_out)
+        self.bn2 = BatchNorm3d(c_out)
         self.conv2 = Conv3d(c_out, c_out, 3)
         self.downsample = make_shortcut(shortcut, c_in, c_out, stride)
 
@@ -141,11 +126,11 @@ class PreActBottleneck(nn.Module):
     def __init__(self, c_in: int, c_out: int, stride: int, *, shortcut: str = "B") -> None:
         super().__init__()
         mid = c_out // self.expansion
-        self.bn1 = nn.BatchNorm3d(c_in)
+        self.bn1 = BatchNorm3d(c_in)
         self.conv1 = Conv3d(c_in, mid, 1)
-        self.bn2 = nn.BatchNorm3d(mid)
+        self.bn2 = BatchNorm3d(mid)
         self.conv2 = Conv3d(mid, mid, 3, stride=stride)
-        self.bn3 = nn.BatchNorm3d(mid)
+        self.bn3 = BatchNorm3d(mid)
         self.conv3 = Conv3d(mid, c_out, 1)
         self.downsample = make_shortcut(shortcut, c_in, c_out, stride)
 
@@ -207,7 +192,7 @@ class ResNet(VideoNetwork):
             )
         out = width * kind.expansion
         self.conv1 = Conv3d(config.in_channels, width, 7, stride=(1, 2, 2))
-        self.bn1 = nn.BatchNorm3d(width)
+        self.bn1 = BatchNorm3d(width)
         self.layer1 = make_layer(make, width, out, layers[0], stride=1)
         self.layer2 = make_layer(make, out, out * 2, layers[1], stride=2)
         self.layer3 = make_layer(make, out * 2, out * 4, layers[2], stride=2)

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from ..config import ModelConfig
 from ..errors import near_matches
 from .base import Blocks, VideoNetwork
+from .layers import BatchNorm3d, Conv3d
 from .r2plus1d import factor_channels
-from .resnet import Conv3d, check_layers, shortcut_b
+from .resnet import check_layers, shortcut_b
 
 CONVS = ("3d", "2d", "2plus1d")  # 3x3x3; 1x3x3, which keeps all frames; 1x3x3 then 3x1x1
 
@@ -28,7 +29,7 @@ def make_conv(kind: str, c_in: int, mid: int, c_out: int, stride: int) -> nn.Mod
         return Conv3d(c_in, c_out, (1, 3, 3), stride=(1, stride, stride))
     return nn.Sequential(
         Conv3d(c_in, mid, (1, 3, 3), stride=(1, stride, stride)),
-        nn.BatchNorm3d(mid),
+        BatchNorm3d(mid),
         nn.ReLU(),
         Conv3d(mid, c_out, (3, 1, 1), stride=(stride, 1, 1)),
     )
@@ -42,10 +43,10 @@ class BasicBlock(nn.Module):
         mid = factor_channels(c_in, c_out)  # once per block: the second convolution has it too
         self.conv1 = nn.Sequential(
             make_conv(kind, c_in, mid, c_out, stride),
-            nn.BatchNorm3d(c_out),
+            BatchNorm3d(c_out),
             nn.ReLU(),
         )
-        self.conv2 = nn.Sequential(make_conv(kind, c_out, mid, c_out, 1), nn.BatchNorm3d(c_out))
+        self.conv2 = nn.Sequential(make_conv(kind, c_out, mid, c_out, 1), BatchNorm3d(c_out))
         self.downsample: nn.Module = nn.Identity()
         if stride != 1 or c_in != c_out:
             t = 1 if kind == "2d" else stride
@@ -66,14 +67,14 @@ def make_stem(c_in: int, width: int, *, factored: bool) -> nn.Module:
     """Return the first layers, 3x7x7 or 1x7x7 and then 3x1x1; all frames are kept."""
     if not factored:
         conv = Conv3d(c_in, width, (3, 7, 7), stride=(1, 2, 2))
-        return nn.Sequential(conv, nn.BatchNorm3d(width), nn.ReLU())
+        return nn.Sequential(conv, BatchNorm3d(width), nn.ReLU())
     mid = max(1, 45 * width // 64)  # torchvision's number, which no formula gives
     return nn.Sequential(
         Conv3d(c_in, mid, (1, 7, 7), stride=(1, 2, 2)),
-        nn.BatchNorm3d(mid),
+        BatchNorm3d(mid),
         nn.ReLU(),
         Conv3d(mid, width, (3, 1, 1)),
-        nn.BatchNorm3d(width),
+        BatchNorm3d(width),
         nn.ReLU(),
     )
 

@@ -257,11 +257,11 @@ def _check_targets(targets: dict[str, Path]) -> None:
 
 
 def _show_features(video: str, features: Features, target: Path | None) -> None:
-    lines = [f"{video}: {features!r}", "  clip        seconds         frames    valid"]
+    lines = [f"{video}: {features!r}", "  clip   seconds             frames       valid"]
     for i in range(min(len(features), _MOST_ROWS)):
         seconds = f"{features.start_seconds[i]:8.3f} - {features.end_seconds[i]:.3f}"
         frames = f"{features.start_frame[i]:6d} - {features.end_frame[i]}"
-        lines.append(f"  {i:4d}  {seconds:20s} {frames:15s} {features.n_valid_frames[i]:4d}")
+        lines.append(f"  {i:4d} {seconds:20s}{frames:14s} {features.n_valid_frames[i]:4d}")
     if len(features) > _MOST_ROWS:
         lines.append(f"  ... and {len(features) - _MOST_ROWS} more clips")
     if target is None:

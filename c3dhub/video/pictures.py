@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import av
 
+from ..errors import VideoError
 from . import orientation
-from .errors import VideoError
 from .orientation import UPRIGHT, Image, Orientation
 from .timestamps import Stamp, StreamTime
 
@@ -87,8 +87,8 @@ def to_rgb(name: str, frame: av.VideoFrame, turn: Orientation) -> Image:
 def orientation_of(frame: av.VideoFrame, packet: Any) -> Orientation | None:
     """Return how a frame is turned upright; None where its metadata make no sense.
 
-    ``packet`` is what the frame was decoded from. Not for every frame of a video: a frame whose side
-    data were looked at refers to itself and stays in memory until the garbage collector comes by.
+    ``packet`` is what the frame was decoded from. Not for every frame of a video: a frame whose
+    side data were looked at refers to itself, and stays in memory until the garbage collector runs.
     """
     try:
         matrix: Any = frame.side_data.get("DISPLAYMATRIX")

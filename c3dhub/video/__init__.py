@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -20,14 +21,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Union, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from . import arrays, video_source
+from ..errors import VideoError
+from . import arrays
+from . import source as video_source
 from .decoder import open_file
-from .errors import VideoError
 from .images import find_images, open_folder
 from .orientation import Image
 from .pictures import Errors, Limits, Pictures
+from .source import ByteSource
 from .timestamps import StreamTime, with_seconds
-from .video_source import ByteSource
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,7 +99,8 @@ class Video:
         self.warnings = pictures.warnings
         self._pictures = pictures
         self._sha256 = sha256
-        self._close_source = close
+        # Also when the Video is forgotten unclosed: a spooled copy is a file of ours.
+        self._close_source = weakref.finalize(self, close)
         self._lock = threading.Lock()
         self._started = self._closed = False
 
@@ -138,7 +141,9 @@ class Video:
                 yield Frame(index, seconds, end_seconds, read)
                 index += 1
         finally:
-            self.close()
+            # The source stays open: sha256() may still be reading it in another thread.
+            with self._lock:
+                self._pictures.close()
 
     def sha256(self) -> str | None:
         """Return the hash of what the video was read from; None where that is gone.

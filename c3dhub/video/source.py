@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .errors import VideoError
+from ..errors import VideoError
 
 CHUNK = 1 << 20
 
@@ -114,16 +114,25 @@ def from_url(url: str) -> ByteSource:
     except ImportError as error:
         scheme = url.partition("://")[0]
         raise VideoError(
-            url, f"{scheme}:// needs fsspec; install it with: pip install 'c3dhub[remote]'"
+            without_secrets(url),
+            f"{scheme}:// needs fsspec; install it with: pip install 'c3dhub[remote]'",
         ) from error
+    name = without_secrets(url)
     try:
         handle = fsspec.open(url, "rb")
         first = handle.open()
         size = _size(first)
     except Exception as error:  # each backend raises its own library's errors
-        raise VideoError(url, f"the URL cannot be opened: {_text(error)}") from error
+        raise VideoError(name, f"the URL cannot be opened: {_text(error)}") from error
     first.close()
-    return ByteSource(url, size, functools.partial(_open_remote, handle))
+    return ByteSource(name, size, functools.partial(_open_remote, handle))
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL without user, password and query, which may hold keys: it goes into files."""
+    scheme, mark, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
 
 
 def _open_remote(handle: Any) -> _SharedReader:

@@ -16,7 +16,7 @@ from typing import Any
 import av
 from av.stream import Discard, Disposition
 
-from .errors import VideoError
+from ..errors import VideoError
 from .orientation import UPRIGHT, Orientation
 from .pictures import (
     DECODER_ERRORS,
@@ -28,8 +28,8 @@ from .pictures import (
     reason,
     to_rgb,
 )
+from .source import ByteSource
 from .timestamps import Stamp, StreamTime
-from .video_source import ByteSource
 
 # Formats that name other files or addresses to read, or that turn any text into pictures.
 _LISTS = {"concat", "dash", "hls", "image2", "imf", "webm_dash_manifest"}
