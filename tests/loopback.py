@@ -48,6 +48,9 @@ class Loopback:
             def do_HEAD(self) -> None:
                 self.do_GET()
 
+            def do_POST(self) -> None:
+                self.do_GET()
+
             def log_message(self, format: str, *args: object) -> None:
                 """Keep the test output clean."""
 
