@@ -9,7 +9,7 @@ from huggingface_hub import HfApi, ModelCard, ModelCardData
 
 from .architectures import VideoNetwork
 from .convert.pretrained import write_pretrained
-from .weights.hub_files import endpoint
+from .weights.hub_files import hub_endpoint
 
 
 def save_pretrained(network: VideoNetwork, save_directory: str | Path) -> Path:
@@ -36,7 +36,7 @@ def push_to_hub(
     create_pr: bool,
 ) -> str:
     """Upload weights, config and card in one commit; see ``VideoNetwork.push_to_hub``."""
-    api = HfApi(endpoint=endpoint(), token=token)
+    api = HfApi(endpoint=hub_endpoint(), token=token)
     with tempfile.TemporaryDirectory() as temporary:
         folder = save_pretrained(network, Path(temporary) / "model")
         model_card(network, repo_id).save(folder / "README.md")

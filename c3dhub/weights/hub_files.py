@@ -96,7 +96,7 @@ def fetch(place: HubPlace, *, progress: bool | None = None) -> Path:
                     place.filename,
                     revision=place.revision,
                     etag_timeout=CONNECT_SECONDS,
-                    endpoint=endpoint(),
+                    endpoint=hub_endpoint(),
                 )
             )
     except ValueError:
@@ -125,7 +125,8 @@ def remove_cached(place: HubPlace) -> int:
     return size
 
 
-def endpoint() -> str | None:
+def hub_endpoint() -> str | None:
+    """Return the address of the Hub that HF_ENDPOINT names, None for huggingface.co."""
     # Read now: huggingface_hub reads it once, when it is first imported.
     return (os.environ.get("HF_ENDPOINT") or "").rstrip("/") or None
 
@@ -145,7 +146,9 @@ def _check_reachable(place: HubPlace) -> None:
 def _metadata(place: HubPlace) -> HfFileMetadata:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-    url = hf_hub_url(place.repo_id, place.filename, revision=place.revision, endpoint=endpoint())
+    url = hf_hub_url(
+        place.repo_id, place.filename, revision=place.revision, endpoint=hub_endpoint()
+    )
     return get_hf_file_metadata(url, timeout=CONNECT_SECONDS)
 
 
@@ -170,7 +173,7 @@ def _progress_bars(*, shown: bool) -> Iterator[None]:
 def _explained(place: HubPlace, error: Exception) -> str:
     from huggingface_hub import constants, errors
 
-    endpoint = endpoint() or constants.ENDPOINT
+    endpoint = hub_endpoint() or constants.ENDPOINT
     page = f"{endpoint}/{place.repo_id}"
     # From the special to the general: each of the first four is also one of those after it.
     reasons: list[tuple[type[Exception], str]] = [
