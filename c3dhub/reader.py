@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .clips import ZERO_FRAME, ClipPlanner, ClipRule, ClipWindow, SampleClock
+from .clips import ZERO_FRAME, ClipPlanner, ClipRule, ClipWindow
 from .errors import VideoError
+from .sampling import SampleClock
 from .transforms import ClipTransform
 from .video import Frame, Video
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c3dhub.clips import ZERO_FRAME, ClipPlanner, ClipRule, ClipWindow, SampleClock, windows
+from c3dhub.clips import ZERO_FRAME, ClipPlanner, ClipRule, ClipWindow, windows
+from c3dhub.sampling import SampleClock
 
 rules = st.builds(
     ClipRule,

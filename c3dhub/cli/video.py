@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from ..clips import Align, Preset, Tail
 from ..errors import C3DHubError
+from .outputs import plan_outputs
 
 if TYPE_CHECKING:
     from ..architectures import VideoNetwork
     from ..features import Features
 
+_MOST_ROWS = 12  # of a table on the screen
 _PRECISIONS = ("float32", "bfloat16", "float16", "int8", "auto")
-# Endings that promise another format than the one that is written.
-_OTHER_FORMATS = {".npz", ".npy", ".csv", ".json", ".pt", ".pth", ".pkl", ".parquet", ".h5", ".mat"}
-_MOST_ROWS = 12
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -141,7 +139,7 @@ def _add_common(parser: argparse.ArgumentParser, *, nargs: str) -> None:
 def run_extract(args: argparse.Namespace) -> int:
     """Extract every video; return 0, or 1 where some failed."""
     stages = tuple(part.strip() for part in args.stages.split(",") if part.strip())
-    targets = _targets(args.video, args.output)
+    targets = plan_outputs(args.video, args.output)
     network = _network(args)
 
     def one(video: str) -> dict[str, Any]:
@@ -216,44 +214,6 @@ def _each(args: argparse.Namespace, one: Callable[[str], dict[str, Any]]) -> int
         for failure in failures:
             _say(f"  {failure}")
     return 1 if failures else 0
-
-
-def _targets(videos: Sequence[str], output: str | None) -> dict[str, Path]:
-    """Return video -> file, refusing outputs that could not be meant, before any work is done."""
-    if output is None:
-        return {}
-    folder = Path(output)
-    into_folder = len(videos) > 1 or folder.is_dir() or output.endswith(("/", os.sep))
-    if not into_folder:
-        targets = {videos[0]: folder}
-    else:
-        if not folder.is_dir():
-            raise ValueError(
-                f"-o is {output}, which is no folder; several videos need an existing folder: "
-                f"mkdir {output}"
-            )
-        targets = {video: folder / f"{Path(video).stem}.safetensors" for video in videos}
-    _check_targets(targets)
-    return targets
-
-
-def _check_targets(targets: dict[str, Path]) -> None:
-    seen: dict[Path, str] = {}
-    for video, target in targets.items():
-        if target in seen:
-            raise ValueError(
-                f"{seen[target]} and {video} would both be written to {target}; extract them into "
-                "two folders"
-            )
-        seen[target] = video
-        if target.suffix.lower() in _OTHER_FORMATS:
-            raise ValueError(
-                f"-o is {target}; features are written as safetensors: end it in .safetensors"
-            )
-        if target.exists() and Path(video).exists() and target.samefile(video):
-            raise ValueError(f"-o is {target}, the video itself; choose another file")
-        if not target.parent.is_dir():
-            raise ValueError(f"-o is {target}, but {target.parent} is no folder: create it first")
 
 
 def _show_features(video: str, features: Features, target: Path | None) -> None:
