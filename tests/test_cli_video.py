@@ -174,6 +174,15 @@ def test_bad_input_gets_one_clear_message_and_no_file(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_folder_that_cannot_be_written_is_found_before_any_work(
+    video: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert run("extract", "no.mp4", "--model", model, "-o", tmp_path / "f.safetensors") == 1
+    assert "cannot be written to" in capsys.readouterr().err
+
+
 def test_a_model_that_is_not_here_gets_the_steps(
     video: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..errors import FeaturesError
+
 # Endings that promise another format than the one that is written.
 _OTHER_FORMATS = {".npz", ".npy", ".csv", ".json", ".pt", ".pth", ".pkl", ".parquet", ".h5", ".mat"}
 
@@ -46,3 +48,7 @@ def _check_targets(targets: dict[str, Path]) -> None:
             raise ValueError(f"-o is {target}, the video itself; choose another file")
         if not target.parent.is_dir():
             raise ValueError(f"-o is {target}, but {target.parent} is no folder: create it first")
+        if not os.access(target.parent, os.W_OK):
+            raise FeaturesError(
+                f"-o is {target}, but {target.parent} cannot be written to; choose another folder"
+            )
