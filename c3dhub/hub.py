@@ -154,6 +154,8 @@ def _is_path(name: str | Path) -> bool:
 
 def _fresh_config(name: str) -> ModelConfig:
     """Return the config of a model, or of an architecture with the contract of its release."""
+    if not isinstance(name, str):
+        raise TypeError(f"name is {name!r}; it must be text such as 'resnet50'")
     entries = load_manifest()
     if name in entries:
         return entries[name].config

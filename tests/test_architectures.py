@@ -268,6 +268,8 @@ def test_clips_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
 
 
 def test_raw_frames_are_refused() -> None:
+    with pytest.raises(TypeError, match="clips are a list"):
+        tiny("resnet10")([[0.0]])
     with pytest.raises(TypeError, match=r"torch\.uint8; they must be floating point"):
         tiny("resnet10")(random_clips().byte())
 

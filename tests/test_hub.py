@@ -193,6 +193,7 @@ def test_every_other_number_of_channels_works_with_tensors() -> None:
         ("resnet51", {}, c3dhub.UnknownModelError, "Did you mean resnet50"),
         ("densenet121", {"shortcut": "A"}, ValueError, "option 'shortcut' is unknown"),
         ("resnet18", {"shortcut": "C"}, ValueError, "shortcut"),
+        (None, {}, TypeError, "name is None"),
         ("resnet18", {"num_classes": 0}, ValueError, "num_classes is 0"),
         ("resnet18", {"in_channels": 0}, ValueError, "in_channels is 0"),
     ],

@@ -121,6 +121,8 @@ class VideoNetwork(HubMethods):
 
     def _check_clips(self, clips: Tensor) -> None:
         channels = self.config.in_channels
+        if not isinstance(clips, Tensor):
+            raise TypeError(f"clips are a {type(clips).__name__}; they must be a torch tensor")
         if clips.dim() != 5 or clips.shape[1] != channels or min(clips.shape[2:]) < 1:
             raise ValueError(
                 f"clips have shape {tuple(clips.shape)}; they must be (N, {channels}, T, H, W) "
