@@ -6,6 +6,7 @@ import gc
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def assemble(config: ModelConfig, weights: LocalWeights, *, device: torch.device
             f"{config.num_classes} classes: {'; '.join(problems[:_MOST_NAMED])}{more}; nothing was "
             "loaded. Use the config.json that was saved with it, or fetch the model again"
         )
-    network.set_origin(lambda: weights.sha256)
+    # Not a lambda: networks are sent to other processes.
+    network.set_origin(partial(getattr, weights, "sha256"))
     return network
 
 

@@ -11,7 +11,7 @@ from .assemble import assemble
 from .config import InputContract, ModelConfig
 from .devices import resolve_device
 from .errors import UnknownModelError, near_matches
-from .inference import Precision, inference_form
+from .inference import Precision, inference_form, resolve_precision
 from .manifest import load_manifest, model_info
 from .weights import LocalWeights, ensure, resolve_hub, resolve_path
 
@@ -55,6 +55,8 @@ def load(
     CheckpointError: a file has the wrong hash, keys or shapes.
     """
     place = resolve_device(device)
+    if precision is not None:
+        resolve_precision(precision, place)  # before anything is fetched
     config, weights = _locate(name, local_files_only=local_files_only, progress=progress)
     network = assemble(config, weights, device=place)
     return network if precision is None else inference_form(network, precision=precision)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,20 @@ def test_weights_are_known_by_their_hash_until_they_change(saved: Path) -> None:
         network.get_parameter("fc.bias").add_(1)
     assert network.weights_sha256 is None
     assert inference_form(network).weights_sha256 is None
+
+
+def test_networks_are_sent_to_other_processes(saved: Path) -> None:
+    network = load(saved, device="cpu")
+    inference_form(network)
+    for sent in (network, load(saved, device="cpu", precision="float32")):
+        again = pickle.loads(pickle.dumps(sent))
+        torch.testing.assert_close(again(CLIPS), sent(CLIPS))
+        assert again.weights_sha256 == sent.weights_sha256 is not None
+
+
+def test_the_precision_is_checked_before_anything_is_fetched() -> None:
+    with pytest.raises(ValueError, match="precision is 'int4'"):
+        load("resnet18_kinetics", device="cpu", precision="int4")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("way", ["train", "reset", "half"])

@@ -63,6 +63,12 @@ def test_bfloat16_is_close_and_cast(tiny: VideoNetwork) -> None:
     assert relative(a, b) < 0.02
 
 
+def test_what_the_transforms_give_goes_into_any_form(tiny: VideoNetwork) -> None:
+    form = inference_form(tiny, precision="bfloat16")
+    clip = form.transforms(torch.zeros(8, 64, 64, 3, dtype=torch.uint8))
+    assert form(clip[None]).dtype == torch.bfloat16
+
+
 def test_the_form_is_made_once_and_again_after_a_change() -> None:
     network = make("resnet10")
     form = inference_form(network)

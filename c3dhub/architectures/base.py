@@ -79,6 +79,8 @@ class VideoNetwork(HubMethods):
         """
         self.check_stages(stages)
         self._check_clips(clips)
+        if self.inference_precision is not None:
+            clips = clips.to(self.dtype)  # so that what model.transforms gives goes in as it is
         found: dict[str, Tensor] = {}
         wanted = len(set(stages))
         for name, value in self.run(clips):

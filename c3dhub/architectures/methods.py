@@ -193,6 +193,15 @@ class HubMethods(nn.Module):
         """``"bfloat16"`` or the like for an inference form, None for the plain network."""
         return self._precision
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles: a changed network leaves its origin behind."""
+        unchanged = self._versions() == self._origin_versions
+        return {**self.__dict__, "_origin": self._origin if unchanged else None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._origin_versions = self._versions()  # tensors begin to count anew in a copy
+
     def set_origin(self, sha256: Callable[[], str] | None) -> None:
         """Note the file that the weights, as they are now, come from; ``sha256`` gives its hash."""
         self._origin = sha256

@@ -208,7 +208,8 @@ def _notes_on_hashes(path: Path, entry: ModelEntry, sha256: str) -> tuple[str, .
     sha1 = sha256_of(path, algorithm="sha1") if any(s.sha1 for s in hashed) else ""
     if any(_same_file(source, sha256, sha1) for source in hashed):
         return ("the hash is that of the released file",)
-    if all(plain_name(path.name) != plain_name(source.filename) for source in hashed):
+    called = plain_name(path.name).lower()
+    if all(called != plain_name(source.filename).lower() for source in hashed):
         return ()
     return (
         f"the hash is NOT that of the released {path.name}: the file was changed or saved again "

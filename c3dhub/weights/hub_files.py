@@ -63,17 +63,11 @@ def parse_reference(reference: str) -> tuple[str, str]:
 
 def find_cached(place: HubPlace) -> Path | None:
     """Return the file from huggingface_hub's own cache, or None. Makes no request."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    # hf_hub_download(local_files_only=True) asks the Hub for other things even on a hit.
+    from huggingface_hub import try_to_load_from_cache
 
-    try:
-        return Path(
-            hf_hub_download(
-                place.repo_id, place.filename, revision=place.revision, local_files_only=True
-            )
-        )
-    except LocalEntryNotFoundError:
-        return None
+    found = try_to_load_from_cache(place.repo_id, place.filename, revision=place.revision)
+    return Path(found) if isinstance(found, str) else None
 
 
 def fetch(place: HubPlace, *, progress: bool | None = None) -> Path:
