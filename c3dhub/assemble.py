@@ -115,6 +115,9 @@ def _put(state: dict[str, Tensor], network: VideoNetwork) -> list[str]:
                 problems += _misfit(key, state[key], old)
                 frozen = place is module._parameters
                 place[name] = nn.Parameter(state[key], False) if frozen else state[key]
+    kinds = {str(tensor.dtype) for tensor in state.values() if tensor.is_floating_point()}
+    if len(kinds) > 1:
+        problems.append(f"weights are {' and '.join(sorted(kinds))}, not all of one kind")
     return problems + [f"{key} is unexpected" for key in sorted(left)]
 
 

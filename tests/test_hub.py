@@ -82,6 +82,12 @@ def test_integer_weights_are_refused(saved: Path) -> None:
         load(saved, device="cpu")
 
 
+def test_weights_of_mixed_precision_are_refused(saved: Path) -> None:
+    change(saved, "fc.bias", torch.zeros(5, dtype=torch.float16))
+    with pytest.raises(c3dhub.CheckpointError, match=r"torch\.float16 and torch\.float32, not all"):
+        load(saved, device="cpu")
+
+
 def test_a_damaged_file_is_refused(saved: Path) -> None:
     path = saved / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])

@@ -9,7 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_release import Release, checkpoint_bytes
 
+from c3dhub.errors import CheckpointError
 from c3dhub.files import sha256_of
+from c3dhub.manifest import model_info
+from c3dhub.weights import ensure
 from c3dhub.weights.cache import Cache
 from c3dhub.weights.release_files import convert_into_cache
 from c3dhub.weights.verify import verify, verify_all
@@ -48,6 +51,8 @@ def test_damage_that_kept_size_and_time_is_found(cache: Cache) -> None:
     verdict = verify("tiny", cache)
     assert not verdict.ok
     assert f"expected sha256 {expected}, actual sha256 {sha256_of(path)}" in verdict.detail
+    with pytest.raises(CheckpointError, match=expected):
+        ensure(model_info("tiny"))
 
 
 def test_pinned_model_that_is_gone_fails(cache: Cache) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import C3DHubError, CheckpointError
@@ -95,6 +96,10 @@ def _check_hash(key: str, path: Path, cache: Cache, known: str | None) -> str:
             cache.pin(key, weights=WeightsPin.of(path, sha256=actual))
         return f"sha256 {actual} (not known before, pinned now)"
     if actual != expected:
+        if pin is not None:
+            # From now on a load hashes the file too, whatever its modification time says.
+            with contextlib.suppress(C3DHubError), cache.writing():
+                cache.pin(key, weights=replace(pin, mtime_ns=0))
         raise CheckpointError(
             f"expected sha256 {expected}, actual sha256 {actual}; remove it with "
             f"`c3dhub cache remove {key}` and fetch it again"
