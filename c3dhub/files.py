@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,14 +42,17 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
 
     The temporary file exists and is empty on entry, with the permissions that the umask gives. When
     the block ends it is flushed to the disk and moved over ``target`` in one step; after any error
-    it is removed and ``target`` is as it was. The folder must exist.
+    it is removed and ``target`` is as it was. The folder must exist. A link is followed: what it
+    points to is replaced, not the link.
 
     Raises
     ------
     OSError
-        If the folder cannot be written, the disk is full, or ``target`` is a folder.
+        If the folder cannot be written, the disk is full, or ``target`` is a folder, a device, a
+        pipe or a socket.
     """
-    target = Path(target)
+    refuse_special(target)
+    target = Path(os.path.realpath(target))
     temporary = _create_beside(target)
     try:
         yield temporary
@@ -58,6 +63,20 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
         raise
     _flush_folder(target.parent)
+
+
+def refuse_special(target: str | Path) -> None:
+    """Raise OSError for a device, pipe or socket: moving a file over one would remove it."""
+    try:
+        mode = Path(target).stat().st_mode
+    except OSError:
+        return  # nothing is there yet; what else is wrong shows when it is written
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(
+            errno.EINVAL,
+            "this is a device, a pipe or a socket, which cannot be replaced; name a regular file",
+            str(target),
+        )
 
 
 def _create_beside(target: Path) -> Path:

@@ -83,6 +83,7 @@ def _native_bfloat16(device: torch.device) -> bool:
     return False
 
 
+@torch.inference_mode(False)  # what is made here outlives the caller's block
 def _prepare(network: VideoNetwork, precision: str) -> VideoNetwork:
     pairs = _foldable(network)
     form = copy.deepcopy(network).eval().requires_grad_(False)

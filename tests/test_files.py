@@ -85,3 +85,23 @@ def test_long_names_leave_room_for_the_temporary_name(tmp_path: Path) -> None:
     target = tmp_path / ("ä" * 110 + ".safetensors")
     write(target, b"x")
     assert target.read_bytes() == b"x"
+
+
+def test_a_pipe_is_refused_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="a device, a pipe or a socket"), atomic_path(pipe):
+        pytest.fail("nothing must be written")
+    assert pipe.is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_link_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    real, link = tmp_path / "there" / "real.txt", tmp_path / "link.txt"
+    real.write_text("old")
+    link.symlink_to(real)
+    with atomic_path(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"

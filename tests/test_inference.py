@@ -143,3 +143,11 @@ def test_hardware_is_asked_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_precision("auto", CUDA) == "bfloat16"
     assert resolve_precision("auto", torch.device("mps")) == "float32"
     assert resolve_precision("auto", CPU) in ("bfloat16", "float32")
+
+
+def test_forms_can_be_made_in_inference_mode() -> None:
+    with torch.inference_mode():
+        network = create_model("resnet10", num_classes=3, device="cpu")
+        form = inference_form(network)
+        form(torch.rand(1, 3, 4, 32, 32))
+    assert not next(form.parameters()).is_inference()

@@ -185,7 +185,8 @@ class HubMethods(nn.Module):
         for module in self.modules():
             for place in (module._parameters, module._buffers):
                 tensors = (t for t in place.values() if t is not None)
-                state.extend((t._version, t.dtype) for t in tensors)
+                # Tensors made in torch.inference_mode count no versions, and cannot be changed.
+                state.extend((0 if t.is_inference() else t._version, t.dtype) for t in tensors)
         return hash(tuple(state))
 
     @property

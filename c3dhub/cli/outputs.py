@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import FeaturesError
+from ..files import refuse_special
 
 # Endings that promise another format than the one that is written.
 _OTHER_FORMATS = {".npz", ".npy", ".csv", ".json", ".pt", ".pth", ".pkl", ".parquet", ".h5", ".mat"}
@@ -40,6 +41,7 @@ def _check_targets(targets: dict[str, Path]) -> None:
                 "two folders"
             )
         seen[target] = video
+        refuse_special(target)
         if target.suffix.lower() in _OTHER_FORMATS:
             raise ValueError(
                 f"-o is {target}; features are written as safetensors: end it in .safetensors"
