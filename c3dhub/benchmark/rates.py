@@ -1,0 +1,103 @@
+"""What one run of each measurement does: matrix product, network alone, decoding alone, all."""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+from torch import Tensor
+
+from ..architectures import VideoNetwork
+from ..clips import ClipRule
+from ..extract import extract_features
+from ..inference import resolve_precision
+from ..reader import batches, read_clips
+from ..video import open_video
+from .timing import Work
+
+BATCH = 8
+"""Clips that the network alone is given at once."""
+
+MATMUL_SIZE = 4096
+
+
+def matmul_work(precision: str, *, device: torch.device, size: int = MATMUL_SIZE) -> Work:
+    """Return work that multiplies two square matrices; its amount is GFLOP."""
+    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+    generator = torch.Generator().manual_seed(0)
+    a = torch.rand(size, size, generator=generator).to(device, dtype)
+    product = torch.empty_like(a)
+
+    def work() -> float:
+        torch.mm(a, a, out=product)
+        product[0, 0].item()  # waits for an accelerator
+        return 2 * size**3 / 1e9
+
+    return work
+
+
+def matmul_precisions(device: torch.device) -> tuple[str, ...]:
+    """Return the precisions that the hardware multiplies natively: others would take minutes."""
+    native = resolve_precision("auto", device)
+    return ("float32", "bfloat16") if native == "bfloat16" else ("float32",)
+
+
+def network_work(network: VideoNetwork, clips: Tensor, *, batch: int = BATCH) -> Work:
+    """Return work that puts float32 ``clips`` (N, 3, T, H, W) through to the pooled features."""
+    parts = clips.to(network.device).split(batch)
+
+    def work() -> float:
+        with torch.inference_mode():
+            for part in parts:
+                network.forward_stages(part, ("avgpool",))["avgpool"].float().cpu()
+        return float(len(clips))
+
+    return work
+
+
+def decode_work(video: str, *, network: VideoNetwork, end: float | None = None) -> Work:
+    """Return work that reads a video up to the normalised batch, without a network."""
+    rule = ClipRule(clip_len=network.config.clip_len, end=end)
+    transform = network.transforms
+
+    def work() -> float:
+        count = 0
+        with open_video(video) as source:
+            clips = read_clips(source, rule=rule, transform=transform)
+            for frames, spans in batches(clips, size=BATCH):
+                transform.normalize(frames)
+                count += len(spans)
+        return float(count)
+
+    return work
+
+
+def end_to_end_work(video: str, *, network: VideoNetwork, end: float | None = None) -> Work:
+    """Return work that extracts the pooled features of a video with a network that is ready."""
+    return lambda: float(len(extract_features(video, model=network, end=end)))
+
+
+def end_after(video: str, *, seconds: float) -> float:
+    """Return ``end`` for the first ``seconds`` of a video, whose clock may not start at 0.
+
+    Raises VideoError where no frame can be read.
+    """
+    with open_video(video) as source:
+        first = next(iter(source))
+        return first.seconds + seconds
+
+
+def clip_seconds(video: str, *, clip_len: int) -> float:
+    """Return how long a clip of ``clip_len`` frames lasts in ``video``."""
+    with open_video(video) as source:
+        return clip_len / (source.frame_rate or 25.0)
+
+
+def peak_memory_mb() -> float | None:
+    """Return the most memory this process ever had, in 1e6 bytes; None where nobody tells."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
