@@ -46,10 +46,8 @@ def scale_and_crop(image: Image.Image) -> np.ndarray:
     return np.asarray(image.crop((left, top, left + SIDE, top + SIDE)))
 
 
-def read_clips(
-    video: Path, *, clip_len: int, seconds: float | None = None
-) -> Iterator[np.ndarray]:
-    """Yield uint8 clips (clip_len, 112, 112, 3) that touch; the last one is completed by looping."""
+def read_clips(video: Path, *, clip_len: int, seconds: float | None = None) -> Iterator[np.ndarray]:
+    """Yield uint8 clips (clip_len, 112, 112, 3) that touch; the last one is looped."""
     frames = (scale_and_crop(image) for image in read_images(video, seconds=seconds))
     while clip := list(islice(frames, clip_len)):
         yield np.stack([clip[i % len(clip)] for i in range(clip_len)])

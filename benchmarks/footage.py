@@ -35,12 +35,10 @@ def _picture(index: int, *, scene: int, width: int, height: int) -> np.ndarray:
     texture = np.kron(coarse, np.ones((8, 8, 1), np.uint8))
     moved = np.roll(texture, (index, 2 * index), axis=(0, 1))[:height, :width].astype(np.int16)
     noise = np.random.default_rng(index).integers(-6, 7, (height, width, 1), dtype=np.int16)
-    return np.clip(moved + noise, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(moved + noise, 0, 255), dtype=np.uint8)
 
 
-def cut(
-    video: Path, folder: Path, *, seconds: float, most: int
-) -> tuple[list[Path], Path]:
+def cut(video: Path, folder: Path, *, seconds: float, most: int) -> tuple[list[Path], Path]:
     """Return up to ``most`` files of ``seconds`` each, and one file with all their frames.
 
     Both are encoded again in the same way, so that only the number of files differs. What is left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -44,7 +45,8 @@ def matmul_precisions(device: torch.device) -> tuple[str, ...]:
 
 def network_work(network: VideoNetwork, clips: Tensor, *, batch: int = BATCH) -> Work:
     """Return work that puts float32 ``clips`` (N, 3, T, H, W) through to the pooled features."""
-    parts = clips.to(network.device).split(batch)
+    on_device = clips.to(network.device)
+    parts = [on_device[i : i + batch] for i in range(0, len(clips), batch)]
 
     def work() -> float:
         with torch.inference_mode():
@@ -95,6 +97,15 @@ def clip_seconds(video: str, *, clip_len: int) -> float:
 
 def peak_memory_mb() -> float | None:
     """Return the most memory this process ever had, in 1e6 bytes; None where nobody tells."""
+    try:
+        # On Linux getrusage would count the process that started this one, too.
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+    except (OSError, IndexError):
+        return _from_getrusage()
+
+
+def _from_getrusage() -> float | None:
     try:
         import resource
     except ImportError:  # Windows

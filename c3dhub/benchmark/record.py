@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -65,6 +66,13 @@ def rate_figure(what: str, timing: Timing, *, unit: str, way: str = "", video: s
     """Return the figure of a rate."""
     runs = len(timing.seconds)
     return Figure(what, timing.rate, unit, way, video, timing.best_rate, runs)
+
+
+def seconds_figure(what: str, timing: Timing, *, way: str = "", video: str = "") -> Figure:
+    """Return the figure of a duration."""
+    runs = len(timing.seconds)
+    median, best = statistics.median(timing.seconds), min(timing.seconds)
+    return Figure(what, median, "s", way, video, best, runs)
 
 
 @dataclass(frozen=True)
@@ -193,7 +201,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Return the commit of the checkout this package lies in, with "-dirty" where it was changed."""
+    """Return the commit of this package's checkout, with "-dirty" where it was changed."""
     root = Path(__file__).resolve().parent.parent.parent
     if not (root / ".git").exists():  # else somebody's repository around a virtual environment
         return None

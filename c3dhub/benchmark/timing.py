@@ -1,4 +1,4 @@
-"""Interleaved timing: what is compared runs in turn in one process, so that drift hits all alike."""
+"""Interleaved timing: what is compared runs in turn, so that drift hits all of it alike."""
 
 from __future__ import annotations
 

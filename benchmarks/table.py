@@ -1,0 +1,169 @@
+"""One table of one record: a line for each way, and what belongs to none below it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from measure import OVERHEAD, PLAIN, PLAIN_BATCHED, SHORT_TO_LONG
+
+from c3dhub.benchmark.record import Figure, Record
+
+Column = tuple[str, list[str]]
+
+
+def render(record: Record) -> str:
+    """Return the text that ``run.py`` prints."""
+    lines = [*_heading(record), "", *_table(record), "", *_below(record)]
+    return "\n".join(lines)
+
+
+def _heading(record: Record) -> list[str]:
+    setup, machine = record.setup, record.machine
+    packages = [f"{name} {v}" for name, v in machine["packages"].items() if v is not None]
+    commit = f" ({record.commit})" if record.commit else ""
+    frames, side, _ = setup["clip"]
+    weights = "random weights" if setup["random_weights"] else "its weights"
+    return [
+        f"c3dhub {record.version}{commit}, {record.date}",
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['device']}; {', '.join(packages)}",
+        f"{setup['model']} with {weights}: clips of {frames}x{side}x{side}, "
+        f"{setup['gflop_per_clip']:.1f} GFLOP each",
+    ]
+
+
+def _table(record: Record) -> list[str]:
+    ways = [f.way for f in record.figures if f.what == "network"]
+    videos: Sequence[str] = record.setup["videos"]
+    columns: list[Column] = [("way", ways)]
+    columns += _network_columns(record, ways)
+    for video in videos:
+        columns += _video_columns(record, ways, video)
+    columns += _process_columns(record, ways, videos[0])
+    columns += _error_columns(record, ways, videos[0])
+    return _aligned([column for column in columns if any(column[1])])
+
+
+def _network_columns(record: Record, ways: Sequence[str]) -> list[Column]:
+    found = [record.get("network", way=way) for way in ways]
+    base = record.get("network", way=PLAIN)
+    gflop = record.setup["gflop_per_clip"]
+    return [
+        ("network clips/s", [_number(f) for f in found]),
+        ("x", [_times(f, base) for f in found]),
+        ("GFLOP/s", ["" if f is None else f"{f.value * gflop:.0f}" for f in found]),
+        ("of matmul", [_share(record, f) for f in found]),
+    ]
+
+
+def _share(record: Record, figure: Figure | None) -> str:
+    """Return the network's share of the matrix product's rate in the same precision."""
+    if figure is None:
+        return ""
+    plain = figure.way in (PLAIN, PLAIN_BATCHED)
+    peak = record.get("matmul", way="float32" if plain else figure.way.split(" ")[0])
+    if peak is None:
+        return ""
+    return f"{figure.value * record.setup['gflop_per_clip'] / peak.value:.0%}"
+
+
+def _video_columns(record: Record, ways: Sequence[str], video: str) -> list[Column]:
+    found = [record.get("end to end", way=way, video=video) for way in ways]
+    base = record.get("end to end", way=PLAIN, video=video)
+    overheads = [record.get(OVERHEAD, way=way, video=video) for way in ways]
+    return [
+        (f"{video} clips/s", [_number(f) for f in found]),
+        ("x", [_times(f, base) for f in found]),
+        ("/(d+n)", ["" if f is None else f"{f.value:.2f}" for f in overheads]),
+    ]
+
+
+def _process_columns(record: Record, ways: Sequence[str], video: str) -> list[Column]:
+    found = [record.get("whole process", way=way, video=video) for way in ways]
+    base = record.get("whole process", way=PLAIN, video=video)
+    memory = [record.get("memory", way=way, video=video) for way in ways]
+    return [
+        ("process s", [_number(f) for f in found]),
+        ("x", [_times(base, f) for f in found]),
+        ("MB", ["" if f is None else f"{f.value:.0f}" for f in memory]),
+    ]
+
+
+def _error_columns(record: Record, ways: Sequence[str], video: str) -> list[Column]:
+    worst = [record.get("error avgpool, worst", way=way, video=video) for way in ways]
+    cosine = [record.get("cosine avgpool, worst", way=way, video=video) for way in ways]
+    return [
+        ("error", ["" if f is None else f"{f.value:.1e}" for f in worst]),
+        ("cosine", ["" if f is None else f"{f.value:.5f}" for f in cosine]),
+    ]
+
+
+def _below(record: Record) -> list[str]:
+    lines = [
+        f"matrix product {record.setup['matmul_size']} square, {f.way}: {f.value:.0f} GFLOP/s"
+        for f in record.figures
+        if f.what == "matmul"
+    ]
+    for figure in record.figures:
+        if figure.what == "decode":
+            rate = f"{_number(figure)} clips/s"
+            lines.append(f"decode and preprocess {figure.video} alone: {rate}")
+        elif figure.what == SHORT_TO_LONG:
+            lines.append(_short_line(record, figure))
+    lines += [f"not here: {way}: {reason}" for way, reason in record.not_served.items()]
+    return [*lines, "", *_legend(record)]
+
+
+def _short_line(record: Record, ratio: Figure) -> str:
+    short = record.get("short videos", way=ratio.way, video=ratio.video)
+    long = record.get("one long video", way=ratio.way, video=ratio.video)
+    setup = record.setup
+    return (
+        f"{ratio.way}, up to {setup['pieces']} videos of {setup['piece_seconds']:g} s: "
+        f"{_number(short)} clips/s, the same frames in one video {_number(long)} clips/s: "
+        f"{ratio.value:.0%}"
+    )
+
+
+def _legend(record: Record) -> list[str]:
+    setup = record.setup
+    return [
+        f"x: times {PLAIN}, of the medians (of the fastest runs); {PLAIN_BATCHED} and the network "
+        f"columns: {setup['batch']} clips at once",
+        f"VIDEO clips/s: end to end on its first {setup['seconds']:g} s, everything ready; "
+        "/(d+n): its time over decoding alone + network alone",
+        f"process s: start to end of a process, on {setup['videos'][0]}; MB: its peak memory; "
+        "error, cosine: worst clip, pooled",
+    ]
+
+
+def _number(figure: Figure | None) -> str:
+    if figure is None:
+        return ""
+    return f"{figure.value:.0f}" if figure.value >= 100 else f"{figure.value:.3g}"
+
+
+def _times(figure: Figure | None, base: Figure | None) -> str:
+    """Return figure over base: of the medians and, in brackets, of the fastest runs."""
+    if figure is None or base is None:
+        return ""
+    median = f"{figure.value / base.value:.2f}"
+    if figure.best is None or base.best is None or figure.runs == 1:
+        return median
+    return f"{median} ({figure.best / base.best:.2f})"
+
+
+def _aligned(columns: Sequence[Column]) -> list[str]:
+    """Return the table's lines; two-word headings take two lines."""
+    cells = [[*_two_lines(heading), *values] for heading, values in columns]
+    widths = [max(len(cell) for cell in column) for column in cells]
+    lines = []
+    for row in zip(*cells, strict=True):
+        first, *others = zip(row, widths, strict=True)
+        parts = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+        lines.append("  ".join(parts).rstrip())
+    return lines
+
+
+def _two_lines(heading: str) -> tuple[str, str]:
+    top, _, bottom = heading.rpartition(" ")
+    return top, bottom
