@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         VideoError,
         WeightsUnavailableError,
     )
-    from .extract import extract_features
+    from .extract import extract_features, extract_many
     from .features import Features, load_features
     from .hub import create_model, load
     from .manifest import ModelEntry, list_models, model_info
@@ -54,6 +54,7 @@ _MODULES = {
     "classify": "classification",
     "create_model": "hub",
     "extract_features": "extract",
+    "extract_many": "extract",
     "list_models": "manifest",
     "load": "hub",
     "load_features": "features",
@@ -78,6 +79,7 @@ __all__ = [
     "classify",
     "create_model",
     "extract_features",
+    "extract_many",
     "list_models",
     "load",
     "load_features",

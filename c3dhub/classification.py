@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .architectures import VideoNetwork
 from .clips import Align, Preset, Tail
 from .extract import extract_features
-from .inference import Precision
+from .inference import Engine, Precision
 from .video import Errors, VideoSource
 
 
@@ -40,6 +40,7 @@ def classify(
     preset: Preset = "sliding",
     batch_size: int | None = None,
     precision: Precision | None = None,
+    engine: Engine | None = None,
     device: str | torch.device | None = None,
     errors: Errors = "raise",
     progress: bool = False,
@@ -77,6 +78,7 @@ def classify(
         preset=preset,
         batch_size=batch_size,
         precision=precision,
+        engine=engine,
         device=device,
         errors=errors,
         progress=progress,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,8 +12,9 @@ from .assemble import assemble
 from .config import InputContract, ModelConfig
 from .devices import resolve_device
 from .errors import UnknownModelError, near_matches
-from .inference import Precision, inference_form, resolve_precision
+from .inference import Engine, Precision, inference_form, resolve
 from .manifest import load_manifest, model_info
+from .video import VideoSource
 from .weights import LocalWeights, ensure, resolve_hub, resolve_path
 
 # The 2018 release's input contract, for architectures that no model of the manifest is like.
@@ -32,6 +34,8 @@ def load(
     *,
     device: str | torch.device | None = None,
     precision: Precision | None = None,
+    engine: Engine | None = None,
+    calibration: Sequence[VideoSource] | None = None,
     local_files_only: bool = False,
     progress: bool | None = None,
 ) -> VideoNetwork:
@@ -44,6 +48,7 @@ def load(
     device: None takes CUDA, else MPS, else the CPU.
     precision: None gives the plain module, ready for fine-tuning after ``requires_grad_(True)``.
         A precision gives the inference form: folded, faster, not trainable.
+    engine, calibration: of the inference form, see :func:`c3dhub.inference.inference_form`.
     local_files_only: True never touches the network.
     progress: show downloads on stderr; None does so where stderr is a terminal.
 
@@ -55,11 +60,18 @@ def load(
     CheckpointError: a file has the wrong hash, keys or shapes.
     """
     place = resolve_device(device)
+    if precision is None and (engine is not None or calibration is not None):
+        raise ValueError(
+            "engine and calibration belong to the inference form; give a precision with them, such "
+            "as 'auto'"
+        )
     if precision is not None:
-        resolve_precision(precision, place)  # before anything is fetched
+        resolve(precision, engine, place)  # before anything is fetched
     config, weights = _locate(name, local_files_only=local_files_only, progress=progress)
     network = assemble(config, weights, device=place)
-    return network if precision is None else inference_form(network, precision=precision)
+    if precision is None:
+        return network
+    return inference_form(network, precision=precision, engine=engine, calibration=calibration)
 
 
 def create_model(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, TextIO
 
-Unit = Literal["B", "clips"]
+Unit = Literal["B", "clips", "videos"]
 
 _TTY_SECONDS = 0.1
 # A log file gets whole lines, so fewer of them.
@@ -38,7 +38,7 @@ class Progress:
     ----------
     total : int or None
         How much there is to do; None where that is unknown (no share and no time left are shown).
-    unit : "B" or "clips", default "B"
+    unit : "B", "clips" or "videos", default "B"
         What is counted. Bytes are written as kB, MB, GB.
     label : str
         What stands at the start of the line.

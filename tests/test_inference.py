@@ -8,10 +8,9 @@ import weakref
 import pytest
 import torch
 
-from c3dhub import inference
 from c3dhub.architectures import VideoNetwork
 from c3dhub.hub import create_model, load
-from c3dhub.inference import inference_form, resolve_precision
+from c3dhub.inference import inference_form, precision, resolve
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 CLIPS = torch.rand(2, 3, 8, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -115,34 +114,34 @@ def test_load_gives_an_inference_form_on_request(
 
 
 @pytest.mark.parametrize(
-    ("precision", "device", "message"),
+    ("name", "device", "message"),
     [
         ("float8", CPU, "one of float32, bfloat16"),
         ("float16", CPU, "use 'bfloat16' or 'float32' here"),
-        ("int8", CPU, "cannot compute yet"),
+        ("int8", CUDA, "runs on CPUs only"),
     ],
 )
-def test_precisions_that_cannot_be_had(precision: str, device: torch.device, message: str) -> None:
+def test_precisions_that_cannot_be_had(name: str, device: torch.device, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        resolve_precision(precision, device)
+        resolve(name, None, device)
 
 
 @pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float32")])
 def test_auto_is_bfloat16_only_where_the_hardware_has_it(
     monkeypatch: pytest.MonkeyPatch, native: bool, expected: str
 ) -> None:
-    monkeypatch.setattr(inference, "_native_bfloat16", lambda _: native)
-    assert resolve_precision("auto", CPU) == expected
-    assert resolve_precision("float16", CUDA) == "float16"
+    monkeypatch.setattr(precision, "native_bfloat16", lambda _: native)
+    assert resolve("auto", None, CPU)[0] == expected
+    assert resolve("float16", None, CUDA)[0] == "float16"
 
 
 def test_hardware_is_asked_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
-    assert resolve_precision("auto", CUDA) == "float32"
+    assert resolve("auto", None, CUDA)[0] == "float32"
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
-    assert resolve_precision("auto", CUDA) == "bfloat16"
-    assert resolve_precision("auto", torch.device("mps")) == "float32"
-    assert resolve_precision("auto", CPU) in ("bfloat16", "float32")
+    assert resolve("auto", None, CUDA)[0] == "bfloat16"
+    assert resolve("auto", None, torch.device("mps"))[0] == "float32"
+    assert resolve("auto", None, CPU)[0] in ("bfloat16", "float32")
 
 
 def test_forms_can_be_made_in_inference_mode() -> None:

@@ -18,7 +18,7 @@ from ..config import ModelConfig
 if TYPE_CHECKING:
     from ..clips import Align, Preset, Tail
     from ..features import Features
-    from ..inference import Precision
+    from ..inference import Engine, Precision
     from ..transforms import ClipTransform
     from ..video import Errors, VideoSource
 
@@ -35,6 +35,7 @@ class HubMethods(nn.Module):
         self._origin: Callable[[], str] | None = None
         self._origin_versions = 0
         self._precision: str | None = None
+        self._engine: str | None = None
 
     @property
     def device(self) -> torch.device:
@@ -70,6 +71,7 @@ class HubMethods(nn.Module):
         preset: Preset = "sliding",
         batch_size: int | None = None,
         precision: Precision | None = None,
+        engine: Engine | None = None,
         device: str | torch.device | None = None,
         errors: Errors = "raise",
         progress: bool = False,
@@ -93,6 +95,7 @@ class HubMethods(nn.Module):
             preset=preset,
             batch_size=batch_size,
             precision=precision,
+            engine=engine,
             device=device,
             errors=errors,
             progress=progress,
@@ -194,6 +197,11 @@ class HubMethods(nn.Module):
         """``"bfloat16"`` or the like for an inference form, None for the plain network."""
         return self._precision
 
+    @property
+    def inference_engine(self) -> str | None:
+        """``"torch"`` or ``"openvino"`` for an inference form, None for the plain network."""
+        return self._engine
+
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles: a changed network leaves its origin behind."""
         unchanged = self._versions() == self._origin_versions
@@ -208,8 +216,8 @@ class HubMethods(nn.Module):
         self._origin = sha256
         self._origin_versions = self._versions()
 
-    def inherit_origin(self, plain: HubMethods, *, precision: str) -> None:
+    def inherit_origin(self, plain: HubMethods, *, precision: str, engine: str = "torch") -> None:
         """Become the inference form of ``plain``: another dtype, but still the same model."""
         unchanged = plain._versions() == plain._origin_versions
         self.set_origin(plain._origin if unchanged else None)
-        self._precision = precision
+        self._precision, self._engine = precision, engine
