@@ -29,10 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         records = read_history(args.history)
-        print(compare(choose(records, args.a), choose(records, args.b)))
+        text = compare(choose(records, args.a), choose(records, args.b))
     except (OSError, ValueError) as error:
         print(f"benchmarks/compare.py: error: {error}", file=sys.stderr)
         return 1
+    print(text)
     return 0
 
 

@@ -18,6 +18,7 @@ from c3dhub.benchmark.rates import (
     decode_work,
     end_after,
     end_to_end_work,
+    many_videos_work,
     matmul_precisions,
     matmul_work,
     network_work,
@@ -25,7 +26,6 @@ from c3dhub.benchmark.rates import (
 from c3dhub.benchmark.record import Figure, rate_figure, seconds_figure
 from c3dhub.benchmark.short import Subject, error_figures
 from c3dhub.benchmark.timing import Key, Timing, Work, interleaved
-from c3dhub.extract import extract_features
 
 PLAIN = "plain, batch 1"
 PLAIN_BATCHED = "plain, batched"
@@ -139,7 +139,7 @@ def short_videos(subject: Subject, settings: Settings, video: Path, *, say: Say)
         works: dict[Key, Work] = {}
         for form in forms:
             works["one long video", form.way] = end_to_end_work(str(whole), network=form.network)
-            works["short videos", form.way] = _many(subject, form.way, pieces)
+            works["short videos", form.way] = many_videos_work(pieces, network=form.network)
         found = interleaved(works, repeats=settings.repeats, warm_up=0, say=say)
     rates = [
         rate_figure(what, timing, unit="clips/s", way=way, video=video.name)
@@ -153,11 +153,6 @@ def short_videos(subject: Subject, settings: Settings, video: Path, *, say: Say)
         Figure(SHORT_TO_LONG, ratio, "times", form.way, video.name, best)
         for form, (ratio, best) in zip(forms, ratios, strict=True)
     ]
-
-
-def _many(subject: Subject, way: str, videos: Sequence[Path]) -> Work:
-    network = subject.networks[way]
-    return lambda: float(sum(len(extract_features(v, model=network)) for v in videos))
 
 
 def whole_processes(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 
 from ..architectures import VideoNetwork
 from ..hub import create_model, load
-from ..inference import inference_form
+from ..inference import Engine, Precision, inference_form, native_bfloat16
+
+CPU = torch.device("cpu")
 
 KNOWN_FORMS = (
     ("float32", "torch"),
@@ -72,13 +73,14 @@ def prepare_forms(
 
 def make_form(network: VideoNetwork, *, precision: str, engine: str) -> VideoNetwork:
     """Return the inference form, or raise ValueError with the reason why it cannot be had."""
-    make = cast("Callable[..., VideoNetwork]", inference_form)
-    options: dict[str, Any] = {"precision": precision}
-    if "engine" in inspect.signature(inference_form).parameters:
-        options["engine"] = engine
-    elif engine != "torch":
-        raise ValueError(f"engine is {engine!r}, which this version of c3dhub does not have")
-    return make(network, **options)
+    on_cpu = network.device.type == "cpu"
+    if (precision, engine) == ("bfloat16", "torch") and on_cpu and not native_bfloat16(CPU):
+        raise ValueError(
+            "this CPU has no instructions for bfloat16, which is slower than float32 without them"
+        )
+    return inference_form(
+        network, precision=cast("Precision", precision), engine=cast("Engine", engine)
+    )
 
 
 def load_plain(

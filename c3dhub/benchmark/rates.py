@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -10,8 +11,9 @@ from torch import Tensor
 
 from ..architectures import VideoNetwork
 from ..clips import ClipRule
-from ..extract import extract_features
-from ..inference import resolve_precision
+from ..errors import C3DHubError
+from ..extract import extract_features, extract_many
+from ..inference import native_bfloat16
 from ..reader import batches, read_clips
 from ..video import open_video
 from .timing import Work
@@ -39,8 +41,7 @@ def matmul_work(precision: str, *, device: torch.device, size: int = MATMUL_SIZE
 
 def matmul_precisions(device: torch.device) -> tuple[str, ...]:
     """Return the precisions that the hardware multiplies natively: others would take minutes."""
-    native = resolve_precision("auto", device)
-    return ("float32", "bfloat16") if native == "bfloat16" else ("float32",)
+    return ("float32", "bfloat16") if native_bfloat16(device) else ("float32",)
 
 
 def network_work(network: VideoNetwork, clips: Tensor, *, batch: int = BATCH) -> Work:
@@ -77,6 +78,20 @@ def decode_work(video: str, *, network: VideoNetwork, end: float | None = None) 
 def end_to_end_work(video: str, *, network: VideoNetwork, end: float | None = None) -> Work:
     """Return work that extracts the pooled features of a video with a network that is ready."""
     return lambda: float(len(extract_features(video, model=network, end=end)))
+
+
+def many_videos_work(videos: Sequence[str | Path], *, network: VideoNetwork) -> Work:
+    """Return work that extracts the pooled features of many videos. It raises what a video does."""
+
+    def work() -> float:
+        count = 0
+        for _, found in extract_many(videos, model=network):
+            if isinstance(found, C3DHubError):
+                raise found
+            count += len(found)
+        return float(count)
+
+    return work
 
 
 def end_after(video: str, *, seconds: float) -> float:

@@ -28,8 +28,8 @@ from .timing import interleaved
 PLAIN = "float32 plain"
 """The way of the network as ``c3dhub.load(name)`` gives it."""
 
-_NETWORK_SECONDS = 15.0
-_VIDEO_SECONDS = 25.0
+_NETWORK_SECONDS = 10.0
+_VIDEO_SECONDS = 20.0
 _RUN_SECONDS = 2.0  # of the slowest form, end to end
 _LEAST_CLIPS = 16  # end to end; fewer would mostly measure the start
 

@@ -181,7 +181,7 @@ def _recommendation(record: Record) -> list[str]:
     precision, engine = way.split(" ")
     where = f"{record.setup['error_clips']} clips of {video}" if video else "generated clips"
     lines = [
-        f"recommended: precision={precision!r} (engine {engine}): {_short(rate.value)} clips/s "
+        f"recommended: precision={precision!r}, engine={engine!r}: {_short(rate.value)} clips/s "
         f"{'end to end' if video else 'in the network'}, {rate.value / base.value:.2f} times "
         f"float32; worst cosine of the pooled features {cosine.value:.5f} on {where} "
         f"(at least {LEAST_COSINE} is asked for)"
