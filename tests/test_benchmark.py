@@ -1,0 +1,356 @@
+"""The measuring arithmetic: rates, ratios, errors, the recommendation, records."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from make_video import numbered_image, write_video
+
+import c3dhub
+from c3dhub.architectures import VideoNetwork
+from c3dhub.benchmark import forms, rates, record, short
+from c3dhub.benchmark.accuracy import (
+    compare_rows,
+    footage_clips,
+    generated_clips,
+    pooled_stages,
+    stage_errors,
+)
+from c3dhub.benchmark.recommend import recommend
+from c3dhub.benchmark.record import Figure, Record
+from c3dhub.benchmark.timing import Key, Timing, Work, interleaved
+from c3dhub.errors import VideoError
+from c3dhub.extract import extract_features
+
+TORCH_FORMS = (("float32", "torch"), ("float16", "torch"))
+
+
+class FakeClock:
+    """A clock that moves when work is done."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.order: list[str] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def work(self, name: str, seconds: list[float], *, amount: float = 1.0) -> Work:
+        left = iter(seconds)
+
+        def do() -> float:
+            self.order.append(name)
+            self.now += next(left)
+            return amount
+
+        return do
+
+
+# Timing -------------------------------------------------------------------------------------------
+
+
+def test_candidates_run_in_turn_and_warming_up_does_not_count() -> None:
+    clock = FakeClock()
+    works: dict[Key, Work] = {
+        ("network", "a"): clock.work("a", [50, 2, 4, 3], amount=12),
+        ("network", "b"): clock.work("b", [50, 1, 1, 6], amount=6),
+    }
+    said: list[str] = []
+    found = interleaved(works, repeats=3, clock=clock, say=said.append)
+    assert clock.order == ["a", "b"] * 4
+    a, b = found["network", "a"], found["network", "b"]
+    assert a.seconds == pytest.approx((2, 4, 3))
+    assert a.amounts == (12, 12, 12)
+    assert a.rate == pytest.approx(4)  # 6, 3, 4
+    assert a.best_rate == pytest.approx(6)
+    assert b.rate == pytest.approx(6)
+    assert b.times_as_fast_as(a) == pytest.approx((1.5, 1.0))
+    assert said[0] == "warming up: network a"
+    assert said[-1] == "round 3 of at most 3: network b"
+
+
+@pytest.mark.parametrize(("most_seconds", "rounds"), [(1.0, 1), (19.9, 1), (20.0, 2), (35.0, 3)])
+def test_no_round_is_begun_that_would_end_too_late(most_seconds: float, rounds: int) -> None:
+    clock = FakeClock()
+    works: dict[Key, Work] = {("x", ""): clock.work("x", [10] * 9)}
+    found = interleaved(works, repeats=9, warm_up=0, most_seconds=most_seconds, clock=clock)
+    assert len(found["x", ""].seconds) == rounds
+
+
+def test_nothing_to_time_is_refused() -> None:
+    with pytest.raises(ValueError, match="repeats is 0; it must be at least 1"):
+        interleaved({}, repeats=0)
+    with pytest.raises(ValueError, match="at least one run"):
+        Timing((), ())
+    with pytest.raises(ValueError, match="must be above 0"):
+        Timing((1.0,), (0.0,))
+
+
+times = st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=9)
+
+
+@given(times, st.floats(1e-3, 1e3))
+def test_rates_are_between_slowest_and_best_and_scale_with_the_work(
+    seconds: list[float], amount: float
+) -> None:
+    timing = Timing((amount,) * len(seconds), tuple(seconds))
+    assert min(timing.rates) <= timing.rate <= timing.best_rate
+    half = Timing((amount / 2,) * len(seconds), tuple(seconds))
+    assert timing.times_as_fast_as(half) == pytest.approx((2, 2))
+
+
+# Recommendation -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rates_", "cosines", "expected"),
+    [
+        ({"f": 10, "b": 20, "i": 40}, {"f": 1.0, "b": 0.9999, "i": 0.9995}, "i"),
+        ({"f": 10, "b": 20, "i": 40}, {"f": 1.0, "b": 0.9999, "i": 0.95}, "b"),
+        ({"f": 10, "b": 10.2}, {"f": 1.0, "b": 0.9999}, "f"),  # not worth it
+        ({"f": 10, "b": 5}, {"f": 1.0, "b": 0.9999}, "f"),
+        ({"f": 10}, {"f": 1.0}, "f"),
+    ],
+)
+def test_the_fastest_form_within_the_bound_is_recommended(
+    rates_: dict[str, float], cosines: dict[str, float], expected: str
+) -> None:
+    assert recommend(rates_, cosines) == expected
+
+
+# Errors -------------------------------------------------------------------------------------------
+
+
+def test_errors_are_taken_row_by_row() -> None:
+    reference = torch.tensor([[3.0, 4.0], [1.0, 0.0]])
+    found = torch.tensor([[3.0, 4.5], [0.0, 1.0]])
+    error = compare_rows(found, reference)
+    relative = [0.5 / 5, math.sqrt(2)]
+    cosine = [(9 + 18) / (5 * math.hypot(3, 4.5)), 0.0]
+    assert error.relative_mean == pytest.approx(sum(relative) / 2)
+    assert error.relative_worst == pytest.approx(relative[1])
+    assert error.cosine_mean == pytest.approx(sum(cosine) / 2)
+    assert error.cosine_worst == pytest.approx(0.0)
+
+
+def test_features_of_zeros_give_numbers() -> None:
+    error = compare_rows(torch.zeros(2, 3), torch.zeros(2, 3))
+    assert error.relative_worst == 0
+    assert math.isfinite(error.cosine_worst)
+
+
+def test_every_stage_is_compared_and_the_network_equals_itself(tiny: VideoNetwork) -> None:
+    clips = generated_clips(tiny, count=5)
+    assert clips.shape == (5, 3, 16, 112, 112)
+    reference = pooled_stages(tiny, clips, stages=tiny.stage_names)
+    assert {rows.shape[0] for rows in reference.values()} == {5}
+    assert {rows.ndim for rows in reference.values()} == {2}
+    found = stage_errors(reference, tiny, clips)
+    assert set(found) == set(tiny.stage_names)
+    assert all(error.relative_worst == 0 for error in found.values())
+
+
+def test_generated_clips_are_on_the_scale_of_the_network(tiny: VideoNetwork) -> None:
+    clips = generated_clips(tiny, count=2)
+    assert -115 <= float(clips.min()) < -50
+    assert 50 < float(clips.max()) <= 156
+
+
+def test_clips_are_spread_over_the_footage(tiny: VideoNetwork, tmp_path: Path) -> None:
+    # 200 frames in 4 clips: starts at 0, 50, 100, 150, so the numbers 0, 50, ... come first.
+    video = write_video(tmp_path / "v.mp4", 200, fps=25)
+    clips = footage_clips(str(video), network=tiny, count=4)
+    expected = tiny.transforms(
+        torch.stack([torch.from_numpy(numbered_image(n)) for n in (0, 50, 100, 150)])
+    )  # (3, 4, 112, 112)
+    difference = (clips[:, :, 0] - expected.transpose(0, 1)).abs().mean(dim=(1, 2, 3))
+    assert float(difference.max()) < 8
+
+
+# What one run does --------------------------------------------------------------------------------
+
+
+def test_each_work_returns_its_amount(tiny: VideoNetwork, tmp_path: Path) -> None:
+    video = str(write_video(tmp_path / "v.mp4", 40, fps=10))
+    assert rates.matmul_work("float32", device=tiny.device, size=100)() == pytest.approx(2e-3)
+    assert rates.network_work(tiny, generated_clips(tiny, count=3), batch=2)() == 3
+    assert rates.decode_work(video, network=tiny)() == 3
+    assert rates.end_to_end_work(video, network=tiny)() == 3
+    assert rates.many_videos_work([video, video], network=tiny)() == 6
+    assert rates.clip_seconds(video, clip_len=16) == pytest.approx(1.6)
+
+
+def test_a_part_of_a_video_is_the_same_for_decoding_and_everything(
+    tiny: VideoNetwork, tmp_path: Path
+) -> None:
+    # The clock of this video starts at 8 s.
+    pts = [8000 + 100 * i for i in range(40)]
+    video = str(write_video(tmp_path / "v.mp4", 40, pts=pts, container_format="mpegts"))
+    end = rates.end_after(video, seconds=1.6)
+    assert rates.decode_work(video, network=tiny, end=end)() == 1
+    assert len(extract_features(video, model=tiny, end=end)) == 1
+
+
+def test_a_video_that_fails_among_many_is_an_error(tiny: VideoNetwork, tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match=r"no\.mp4"):
+        rates.many_videos_work([tmp_path / "no.mp4"], network=tiny)()
+
+
+def test_memory_is_that_of_the_process_and_not_of_its_parent() -> None:
+    own = rates.peak_memory_mb()
+    assert own is not None
+    block = torch.ones(int(own * 1e6) + 300_000_000, dtype=torch.uint8)  # the parent is larger now
+    code = "from c3dhub.benchmark.rates import peak_memory_mb; print(peak_memory_mb())"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    peak = rates.peak_memory_mb()
+    assert peak is not None
+    assert 50 < float(child.stdout) < block.numel() / 1e6 < peak
+
+
+def test_memory_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise OSError
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    peak = rates.peak_memory_mb()
+    assert peak is None or peak > 50
+
+
+# Forms --------------------------------------------------------------------------------------------
+
+
+def test_every_known_form_is_served_or_refused_with_a_reason(
+    tiny: VideoNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "KNOWN_FORMS", TORCH_FORMS)
+    served, refused = forms.prepare_forms(tiny)
+    assert [form.way for form in served] == ["float32 torch"]
+    assert served[0].network.inference_precision == "float32"
+    assert served[0].prepare_seconds >= 0
+    assert "float16 torch" in refused
+    assert "on a GPU" in refused["float16 torch"]
+
+
+def test_bfloat16_that_only_slows_down_is_not_measured(
+    tiny: VideoNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "native_bfloat16", lambda device: False)
+    monkeypatch.setattr(rates, "native_bfloat16", lambda device: False)
+    with pytest.raises(ValueError, match="no instructions for bfloat16"):
+        forms.make_form(tiny, precision="bfloat16", engine="torch")
+    assert rates.matmul_precisions(tiny.device) == ("float32",)
+
+
+def test_random_weights_are_the_same_in_every_process() -> None:
+    a, b = (forms.load_plain("resnet10", random_weights=True, device="cpu") for _ in range(2))
+    for one, other in zip(a.parameters(), b.parameters(), strict=True):
+        assert torch.equal(one, other)
+        assert not one.requires_grad
+    assert not a.training
+
+
+# The short benchmark ------------------------------------------------------------------------------
+
+
+def test_the_short_benchmark_measures_what_it_says(
+    tiny: VideoNetwork, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(forms, "KNOWN_FORMS", TORCH_FORMS)
+    monkeypatch.setattr(rates, "MATMUL_SIZE", 64)
+    video = write_video(tmp_path / "v.mp4", 40, fps=10)
+    found = short.short_benchmark(tiny, video=str(video), accuracy=True, repeats=1)
+    network = [f.way for f in found.figures if f.what == "network"]
+    assert network == [short.PLAIN, "float32 torch"]
+    assert found.get("decode", video="v.mp4") is not None
+    assert found.get("end to end", way="float32 torch", video="v.mp4", unit="clips/s") is not None
+    for stage in tiny.stage_names:
+        error = found.get(f"error {stage}, worst", way="float32 torch", video="v.mp4")
+        assert error is not None
+        assert error.value < 1e-5
+    assert found.recommendation == "float32 torch"
+    assert set(found.not_served) == {"float16 torch"}
+    assert found.setup["video"] == "v.mp4"
+    assert Record.from_json(found.to_json()) == found
+
+
+# Records ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def example() -> Record:
+    timing = Timing((12.0, 12.0, 12.0), (2.0, 4.0, 3.0))
+    return record.make_record(
+        setup={"model": "m", "videos": ["v.mp4"]},
+        device="cpu",
+        figures=[
+            record.rate_figure("network", timing, unit="clips/s", way="float32 torch"),
+            record.seconds_figure("whole process", timing, way="plain", video="v.mp4"),
+            Figure("memory", 512.0, "MB", "plain"),
+        ],
+        not_served={"int8 openvino": "no"},
+    )
+
+
+def test_figures_hold_median_best_and_runs(example: Record) -> None:
+    network = example.get("network", way="float32 torch")
+    assert network == Figure("network", 4.0, "clips/s", "float32 torch", "", 6.0, 3)
+    whole = example.get("whole process", way="plain", video="v.mp4")
+    assert whole == Figure("whole process", 3.0, "s", "plain", "v.mp4", 2.0, 3)
+    assert example.get("network", way="other") is None
+    assert example.get("memory", way="plain", unit="s") is None
+
+
+def test_a_record_survives_the_history_file(example: Record, tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    record.append_history(path, example)
+    record.append_history(path, example)
+    assert record.read_history(path) == [example, example]
+    data = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
+    assert data["schema"] == record.SCHEMA
+    assert data["version"] == c3dhub.__version__
+    assert data["machine"]["cores"] >= 1
+    assert data["machine"]["packages"]["torch"] == torch.__version__
+    assert data["date"].endswith("+00:00")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d | {"schema": 99}, "it has schema 99; this c3dhub reads 1"),
+        (lambda d: d | {"more": 1}, "more"),
+        (lambda d: {k: v for k, v in d.items() if k != "figures"}, "figures"),
+        (lambda d: [d], "no benchmark record"),
+    ],
+)
+def test_what_is_no_record_is_refused_with_its_line(
+    example: Record,
+    tmp_path: Path,
+    change: Callable[[dict[str, object]], object],
+    message: str,
+) -> None:
+    path = tmp_path / "history.jsonl"
+    broken = json.dumps(change(json.loads(example.to_json())))
+    path.write_text(f"{example.to_json()}\n\n{broken}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"history\.jsonl, line 3: .*{message}"):
+        record.read_history(path)
+
+
+def test_no_record_holds_what_json_has_no_word_for(example: Record) -> None:
+    bad = Record(setup={}, machine={}, figures=(Figure("x", float("nan"), "s"),))
+    with pytest.raises(ValueError, match="JSON"):
+        bad.to_json()
+
+
+def test_units_know_their_direction() -> None:
+    assert Figure("x", 1, "clips/s").higher_is_better is True
+    assert Figure("x", 1, "MB").higher_is_better is False
+    assert Figure("x", 1, "times").higher_is_better is None
