@@ -147,7 +147,7 @@ def test_warnings_of_a_damaged_video_are_shown(
         (["v.mp4", "--start", "3", "--end", "2"], 2, "end must lie after start"),
         (["v.mp4", "--start", "100"], 1, "no frame lies between"),
         (["v.mp4", "--preset", "paper2018", "--tail", "zero"], 2, "contradicts"),
-        (["v.mp4", "--precision", "int8"], 2, "int8"),
+        (["v.mp4", "--precision", "int8", "--engine", "torch"], 2, "leave engine out"),
         (["v.mp4", "-o", "v.mp4"], 2, "the video itself"),
         (["v.mp4", "-o", "features.npz"], 2, "end it in .safetensors"),
         (["v.mp4", "-o", "no/f.safetensors"], 2, "is no folder"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from ..clips import Align, Preset, Tail
 from ..errors import C3DHubError
@@ -16,6 +16,8 @@ from .outputs import plan_outputs
 if TYPE_CHECKING:
     from ..architectures import VideoNetwork
     from ..features import Features
+
+T = TypeVar("T")
 
 _MOST_ROWS = 12  # of a table on the screen
 _PRECISIONS = ("float32", "bfloat16", "float16", "int8", "auto")
@@ -81,7 +83,20 @@ def _add_common(parser: argparse.ArgumentParser, *, nargs: str) -> None:
     model.add_argument(
         "--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best)"
     )
-    model.add_argument("--precision", choices=_PRECISIONS, help="default: float32")
+    model.add_argument(
+        "--precision", choices=_PRECISIONS, help="default: float32; auto: what the hardware is for"
+    )
+    model.add_argument(
+        "--engine",
+        choices=("torch", "openvino"),
+        help="what computes (default: torch, for int8 openvino); see `c3dhub bench`",
+    )
+    model.add_argument(
+        "--calibration",
+        action="append",
+        metavar="VIDEO",
+        help="int8: measure ranges with this video, may be repeated (default: bundled clips)",
+    )
     model.add_argument(
         "--batch-size",
         type=int,
@@ -141,13 +156,9 @@ def run_extract(args: argparse.Namespace) -> int:
     stages = tuple(part.strip() for part in args.stages.split(",") if part.strip())
     targets = plan_outputs(args.video, args.output)
     network = _network(args)
+    from ..extract import extract_many
 
-    def one(video: str) -> dict[str, Any]:
-        from ..extract import extract_features
-
-        features = extract_features(
-            video, stages=stages, pool=not args.maps, **_options(args, network)
-        )
+    def show(video: str, features: Features) -> dict[str, Any]:
         target = targets.get(video)
         if target is not None:
             features.save(target)
@@ -155,52 +166,72 @@ def run_extract(args: argparse.Namespace) -> int:
             _show_features(video, features, target)
         return _features_json(video, features, target)
 
-    return _each(args, one)
+    options = _options(args, network)
+    return _each(args, extract_many(args.video, stages=stages, pool=not args.maps, **options), show)
 
 
 def run_classify(args: argparse.Namespace) -> int:
     """Classify every video; return 0, or 1 where some failed."""
     network = _network(args)
+    from ..classification import classify
 
-    def one(video: str) -> dict[str, Any]:
-        from ..classification import classify
+    def found() -> Iterator[tuple[str, list[Any] | C3DHubError]]:
+        options = _options(args, network)
+        for video in args.video:
+            try:
+                yield video, classify(video, topk=args.topk, per_clip=args.per_clip, **options)
+            except C3DHubError as error:
+                yield video, error
 
-        found = classify(video, topk=args.topk, per_clip=args.per_clip, **_options(args, network))
+    def show(video: str, predictions: list[Any]) -> dict[str, Any]:
         if not args.json:
-            _show_classes(video, found, per_clip=args.per_clip)
-        return {"video": video, "clips" if args.per_clip else "predictions": found}
+            _show_classes(video, predictions, per_clip=args.per_clip)
+        return {"video": video, "clips" if args.per_clip else "predictions": predictions}
 
-    return _each(args, one)
+    return _each(args, found(), show)
 
 
 def _network(args: argparse.Namespace) -> VideoNetwork:
     from .. import hub
+    from ..inference import inference_form
 
-    if not args.random_weights:
-        return hub.load(args.model, device=args.device, local_files_only=args.offline)
-    import torch
+    if args.random_weights:
+        import torch
 
-    torch.manual_seed(0)
-    _say(f"{args.model}: random weights, for trying things out; the features mean nothing")
-    return hub.create_model(args.model, device=args.device)
+        torch.manual_seed(0)
+        _say(f"{args.model}: random weights, for trying things out; the features mean nothing")
+        network = hub.create_model(args.model, device=args.device)
+    else:
+        network = hub.load(args.model, device=args.device, local_files_only=args.offline)
+    return inference_form(
+        network, precision=args.precision, engine=args.engine, calibration=args.calibration
+    )
 
 
 def _options(args: argparse.Namespace, network: VideoNetwork) -> dict[str, Any]:
-    """Return what extract_features and classify have in common."""
+    """Return what extract_many and classify have in common."""
     names = ("clip_len", "clip_stride", "frame_stride", "fps", "start", "end", "tail", "align")
-    more = ("preset", "batch_size", "precision", "errors")
-    progress = not args.quiet and sys.stderr.isatty()
+    more = ("preset", "batch_size", "errors")
+    # Where one table after the other appears on the screen, they are the progress.
+    shown = len(args.video) > 1 and not args.json and sys.stdout.isatty()
+    progress = not args.quiet and sys.stderr.isatty() and not shown
     chosen = {name: getattr(args, name) for name in (*names, *more)}
     return {"model": network, "progress": progress, **chosen}
 
 
-def _each(args: argparse.Namespace, one: Callable[[str], dict[str, Any]]) -> int:
-    """Do ``one`` for every video, go on after failures and list them at the end."""
+def _each(
+    args: argparse.Namespace,
+    found: Iterable[tuple[Any, T | C3DHubError]],
+    show: Callable[[str, T], dict[str, Any]],
+) -> int:
+    """Show what was found of each video, go on after failures and list them at the end."""
     results: list[dict[str, Any]] = []
     failures: list[str] = []
-    for video in args.video:
+    for video, result in found:
         try:
-            results.append(one(video))
+            if isinstance(result, C3DHubError):
+                raise result
+            results.append(show(video, result))
         except C3DHubError as error:
             if len(args.video) == 1:
                 raise

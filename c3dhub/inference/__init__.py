@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import logging
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +26,8 @@ from .folding import fold
 from .precision import Engine, Precision, native_bfloat16, resolve
 
 __all__ = ["CompiledNetwork", "Engine", "Precision", "inference_form", "native_bfloat16", "resolve"]
+
+logger = logging.getLogger(__name__)
 
 # network -> precision, engine, ... -> (state version, inference form); gone when the network is.
 _Forms = dict[tuple[str, ...], tuple[int, VideoNetwork]]
@@ -93,6 +96,12 @@ def _compiled(
     is_int8 = precision == "int8"
 
     def make() -> Any:
+        # Nobody should wonder why the first video waits.
+        logger.warning(
+            "%s: preparing %s for OpenVINO; this takes a while, once",
+            network.config.name,
+            precision,
+        )
         shape = (network.config.clip_len, *(network.config.input.crop_size,) * 2)
         model = to_openvino(fold(network, "float32"), clip_shape=shape)
         if not is_int8:
