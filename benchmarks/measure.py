@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import baseline
-from footage import cut
+from made_videos import cut
 
 from c3dhub.benchmark.accuracy import footage_clips
 from c3dhub.benchmark.rates import (

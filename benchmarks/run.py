@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import measure
-from footage import make_video
+from made_videos import make_video
 from measure import QUICK, Settings
 from table import render
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import baseline
 import compare
-import footage
+import made_videos
 import measure
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def run_script(name: str, *arguments: str | Path) -> subprocess.CompletedProcess
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("footage")
-    return footage.make_video(folder / "made.mp4", seconds=2, size=(200, 150), fps=20)
+    return made_videos.make_video(folder / "made.mp4", seconds=2, size=(200, 150), fps=20)
 
 
 # The baseline -------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def test_the_made_video_is_what_was_asked_for(video: Path) -> None:
 
 def test_pieces_hold_the_frames_of_the_whole_in_order(tmp_path: Path) -> None:
     source = write_video(tmp_path / "v.mp4", 47, fps=10)
-    pieces, whole = footage.cut(source, tmp_path, seconds=1, most=100)
+    pieces, whole = made_videos.cut(source, tmp_path, seconds=1, most=100)
     assert len(pieces) == 4  # the last 7 frames are no whole piece
     numbers = [_numbers(piece) for piece in pieces]
     assert numbers == [list(range(10 * k, 10 * k + 10)) for k in range(4)]
@@ -106,8 +106,8 @@ def test_pieces_hold_the_frames_of_the_whole_in_order(tmp_path: Path) -> None:
 
 def test_the_pieces_are_at_most_as_many_as_wanted_and_at_least_one(tmp_path: Path) -> None:
     source = write_video(tmp_path / "v.mp4", 30, fps=10)
-    assert len(footage.cut(source, tmp_path, seconds=1, most=2)[0]) == 2
-    (piece,), whole = footage.cut(source, tmp_path, seconds=60, most=9)
+    assert len(made_videos.cut(source, tmp_path, seconds=1, most=2)[0]) == 2
+    (piece,), whole = made_videos.cut(source, tmp_path, seconds=60, most=9)
     assert _numbers(piece) == _numbers(whole) == list(range(30))
 
 

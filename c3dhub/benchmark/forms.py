@@ -34,7 +34,7 @@ class Form:
     ----------
     precision, engine: as :func:`c3dhub.inference.inference_form` takes them.
     network: the inference form.
-    prepare_seconds: what making it took, cached parts not made again.
+    prepare_seconds: what making it and computing once took, cached parts not made again.
     """
 
     precision: str
@@ -64,11 +64,22 @@ def prepare_forms(
         start = time.perf_counter()
         try:
             form = make_form(network, precision=precision, engine=engine)
+            _try(form)
         except ValueError as error:
             refused[way_of(precision, engine)] = str(error)
             continue
         served.append(Form(precision, engine, form, time.perf_counter() - start))
     return served, refused
+
+
+def _try(form: VideoNetwork) -> None:
+    """Compute once: an engine compiles only now, and raises ValueError for what it cannot."""
+    config = form.config
+    side = config.input.crop_size
+    # Two clips, because OpenVINO prepares itself differently for one.
+    clips = torch.zeros(2, config.in_channels, config.clip_len, side, side, device=form.device)
+    with torch.inference_mode():
+        form.forward_stages(clips, ("avgpool",))
 
 
 def make_form(network: VideoNetwork, *, precision: str, engine: str) -> VideoNetwork:

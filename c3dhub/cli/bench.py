@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..benchmark.record import Record
+    from ..benchmark.record import Figure, Record
 
 _DESCRIPTION = """\
 Measure a model on this machine in every precision and engine that the installation serves, in
@@ -109,13 +109,13 @@ def _heading(record: Record) -> list[str]:
 def _speed_table(record: Record) -> list[str]:
     video = record.setup["video"]
     networks = [f for f in record.figures if f.what == "network"]
-    plain = networks[0].value
+    plain = networks[0]
     rows = [["precision", "engine", "network clips/s", "x plain", "GFLOP/s"]]
     if video:
         rows[0].append("end to end clips/s")
     for figure in networks:
         gflops = figure.value * record.setup["gflop_per_clip"]
-        row = [*figure.way.split(" "), _short(figure.value), f"{figure.value / plain:.2f}"]
+        row = [*figure.way.split(" "), _short(figure.value), _times(figure, plain)]
         row.append(f"{gflops:.0f}")
         if video:
             whole = record.get("end to end", way=figure.way, video=video)
@@ -126,6 +126,14 @@ def _speed_table(record: Record) -> list[str]:
     if decode is not None:
         lines.append(f"decoding and preprocessing {video} alone: {_short(decode.value)} clips/s")
     return lines
+
+
+def _times(figure: Figure, base: Figure) -> str:
+    """Return the ratio of the medians and, in brackets, of the fastest runs."""
+    median = f"{figure.value / base.value:.2f}"
+    if figure.best is None or base.best is None or figure.runs == 1:
+        return median
+    return f"{median} ({figure.best / base.best:.2f})"
 
 
 def _accuracy_table(record: Record) -> list[str]:
