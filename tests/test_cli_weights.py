@@ -289,6 +289,7 @@ def test_what_was_prepared_for_openvino_is_listed_and_removed(
     assert not folder.exists()
     assert run("cache", "remove", "--prepared") == 0
     folder.mkdir(parents=True)
+    capsys.readouterr()
     assert run("cache", "remove", "--all", "--json") == 0
     assert json.loads(capsys.readouterr().out) == [{"name": "(openvino)", "bytes": 0}]
     assert not folder.exists()
