@@ -83,7 +83,7 @@ def extract_features(
     Example: a 14 s video of 420 frames gives 27 clips of 16 frames, the last with 4 frames of its
     own, looped.
     """
-    found = extract_many(
+    [(_, result)] = extract_many(
         [video],
         model=model,
         stages=stages,
@@ -104,11 +104,9 @@ def extract_features(
         errors=errors,
         progress=progress,
     )
-    for _, result in found:
-        if isinstance(result, C3DHubError):
-            raise result
-        return result
-    raise AssertionError("one video gives one result")
+    if isinstance(result, C3DHubError):
+        raise result
+    return result
 
 
 def extract_many(
@@ -230,11 +228,11 @@ def _run(
     )
     total = len(videos) if isinstance(videos, Sized) else None
     bar = _Bar(total, enabled=progress)
-    with closing(compute(events, job.begin, opened=bar.opened, clips_done=bar.clips_done)) as done:
+    done = compute(events, job.begin, opened=bar.opened, clips_done=bar.clips_done)
+    with closing(bar), closing(done):
         for rows in done:
             bar.video_done()
             yield given.popleft(), job.features(rows)
-    bar.close()
 
 
 class _Bar:

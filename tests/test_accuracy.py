@@ -32,8 +32,8 @@ def load_golden(name: str) -> VideoNetwork:
 
 
 def features_of(network: VideoNetwork) -> dict[str, np.ndarray]:
-    """Return the pooled features of the first two seconds of every video: stage -> (n, D)."""
-    found = [extract_features(path, model=network, stages=STAGES, end=2.2) for path in footage()]
+    """Return the pooled features of the first second of every video: stage -> (n, D)."""
+    found = [extract_features(path, model=network, stages=STAGES, end=1.1) for path in footage()]
     return {name: np.concatenate([features[name] for features in found]) for name in STAGES}
 
 
@@ -57,7 +57,7 @@ def test_the_footage_is_there() -> None:
 def test_precisions_stay_within_their_bounds(name: str) -> None:
     network = load_golden(name)
     exact = features_of(network)
-    assert len(exact["avgpool"]) >= 10
+    assert len(exact["avgpool"]) >= 6
     if precision.native_bfloat16(torch.device("cpu")):
         rounded = features_of(inference_form(network, precision="bfloat16"))
         assert max(relative_l2(rounded[stage], exact[stage]) for stage in STAGES) < 0.01

@@ -270,3 +270,26 @@ def test_parsers_and_the_cache_commands_do_not_import_torch() -> None:
         "assert not {'torch', 'numpy', 'huggingface_hub'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_what_was_prepared_for_openvino_is_listed_and_removed(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = home / "openvino" / "key"
+    folder.mkdir(parents=True)
+    (folder / "model.bin").write_bytes(b"x" * 1500)
+    assert run("cache", "list") == 0
+    assert "(openvino)     1.5 kB  networks prepared for OpenVINO" in capsys.readouterr().out
+    assert run("cache", "size", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"bytes": 1500}
+    with pytest.raises(ValueError, match="or --prepared, but one of them"):
+        run("cache", "remove", "--prepared", "name")
+    assert run("cache", "remove", "--prepared") == 0
+    assert "removed (openvino) (1.5 kB)" in capsys.readouterr().out
+    assert not folder.exists()
+    assert run("cache", "remove", "--prepared") == 0
+    folder.mkdir(parents=True)
+    capsys.readouterr()
+    assert run("cache", "remove", "--all", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == [{"name": "(openvino)", "bytes": 0}]
+    assert not folder.exists()

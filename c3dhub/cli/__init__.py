@@ -29,9 +29,10 @@ _EPILOG = """\
 exit codes: 0 all done, 1 some work failed, 2 wrong usage
 
 environment:
-  C3DHUB_HOME      folder for weights
-  C3DHUB_MANIFEST  another weights_manifest.json
-  C3DHUB_DEBUG=1   show the traceback of an error
+  C3DHUB_HOME       folder for weights
+  C3DHUB_MANIFEST   another weights_manifest.json
+  C3DHUB_OFFLINE=1  never touch the network, as HF_HUB_OFFLINE=1 does
+  C3DHUB_DEBUG=1    show the traceback of an error
 """
 
 _OS_REMEDIES = {

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import near_matches
 from ..progress import human_bytes
-from ..weights.cache import HUB_PREFIX, Cache, Stored
+from ..weights.cache import HUB_PREFIX, Cache, Stored, folder_bytes
+
+PREPARED = "(openvino)"  # in the place of a name; no model can be called so
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -39,6 +41,11 @@ def add_parsers(subparsers: Subparsers) -> None:
     action.add_argument("names", nargs="*", metavar="NAME", help="as `c3dhub cache` lists them")
     action.add_argument("--all", action="store_true", help="remove everything")
     action.add_argument(
+        "--prepared",
+        action="store_true",
+        help="remove what was prepared for OpenVINO; it is made again when needed",
+    )
+    action.add_argument(
         "--forget",
         action="store_true",
         help="also forget the released file's hash, so that another file may come next time",
@@ -54,8 +61,8 @@ def run_cache_list(arguments: argparse.Namespace) -> int:
     """Print one row per model, then per file from the Hub."""
     cache = Cache.default()
     stored = cache.stored()
-    rows = [_stored_row(item, cache) for item in stored] + _hub_rows(cache)
-    total = sum(item.size + item.partial_size for item in stored)
+    rows = [_stored_row(item, cache) for item in stored] + _hub_rows(cache) + _prepared_row(cache)
+    total = _total(cache)
     if arguments.json:
         print(json.dumps({"dir": str(cache.root), "bytes": total, "items": rows}, indent=2))
         return 0
@@ -99,9 +106,27 @@ def _hub_rows(cache: Cache) -> list[dict[str, Any]]:
     ]
 
 
+def _prepared_row(cache: Cache) -> list[dict[str, Any]]:
+    size = folder_bytes(cache.prepared)
+    row = {
+        "name": PREPARED,
+        "bytes": size,
+        "partial_bytes": 0,
+        "path": str(cache.prepared),
+        "sha256": None,
+        "origin": "networks prepared for OpenVINO",
+    }
+    return [row] if size else []
+
+
+def _total(cache: Cache) -> int:
+    models = sum(item.size + item.partial_size for item in cache.stored())
+    return models + folder_bytes(cache.prepared)
+
+
 def run_cache_size(arguments: argparse.Namespace) -> int:
     """Print the size of everything in the cache."""
-    total = sum(item.size + item.partial_size for item in Cache.default().stored())
+    total = _total(Cache.default())
     print(json.dumps({"bytes": total}) if arguments.json else human_bytes(total))
     return 0
 
@@ -114,13 +139,19 @@ def run_cache_dir(arguments: argparse.Namespace) -> int:
 
 
 def run_cache_remove(arguments: argparse.Namespace) -> int:
-    """Remove models, partial downloads and files from the Hub."""
+    """Remove models, partial downloads, files from the Hub and what was prepared for OpenVINO."""
     cache = Cache.default()
-    if bool(arguments.names) == arguments.all:
-        raise ValueError("give the names to remove, or --all for everything, but not both")
+    if [bool(arguments.names), arguments.all, arguments.prepared].count(True) != 1:
+        raise ValueError(
+            "give the names to remove, or --all for everything, or --prepared, but one of them"
+        )
     known = sorted({item.name for item in cache.stored()} | set(cache.pins()))
     names = known if arguments.all else list(dict.fromkeys(arguments.names))
     freed: dict[str, int] = {}
+    if arguments.prepared or (arguments.all and cache.prepared.is_dir()):
+        freed[PREPARED] = cache.remove_prepared()
+        if not arguments.json:
+            print(f"removed {PREPARED} ({human_bytes(freed[PREPARED])})")
     for name in names:
         if name not in known:
             say(f"c3dhub: error: {name}: not in the cache.{near_matches(name, known)}")

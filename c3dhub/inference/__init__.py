@@ -55,7 +55,8 @@ def inference_form(
     calibration: int8 alone: videos that are like those to come, to measure the ranges with; None
         takes the bundled clips, so that all machines get the same features.
 
-    Raises ValueError for what this device, hardware or installation cannot serve.
+    A change of the weights makes a new form, except one made through ``.data``, which torch does
+    not count. Raises ValueError for what this device, hardware or installation cannot serve.
     """
     if network.inference_precision is not None:
         _check_same(network, precision, engine)

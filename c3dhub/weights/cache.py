@@ -5,6 +5,7 @@
     $C3DHUB_HOME                     default: $XDG_CACHE_HOME/c3dhub, else ~/.cache/c3dhub
     ├── models/<name>/               model.safetensors + config.json, complete or not there
     ├── downloads/<name>/            released files on their way; partial ones are resumed
+    ├── openvino/<key>/              networks prepared for OpenVINO, see c3dhub.inference.store
     ├── locks/                       one per model: who holds it may fetch and replace
     └── lock.json                    the pinned hashes, see c3dhub.pins
 
@@ -82,6 +83,11 @@ class Cache:
 
     def downloads(self, name: str) -> Path:
         return self.root / "downloads" / _plain(name)
+
+    @property
+    def prepared(self) -> Path:
+        """The folder of networks prepared for OpenVINO; safe to remove, they are made again."""
+        return self.root / "openvino"
 
     def staging(self, name: str) -> Path:
         """Return the folder where new weights are written before they replace the old."""
@@ -186,6 +192,13 @@ class Cache:
                 if folder.exists():
                     shutil.rmtree(folder)
             self.unpin(name, forget=forget)
+        return freed
+
+    def remove_prepared(self) -> int:
+        """Delete the networks prepared for OpenVINO; returns the bytes that are free now."""
+        with self.writing():
+            freed = folder_bytes(self.prepared)
+            shutil.rmtree(self.prepared, ignore_errors=not self.prepared.is_dir())
         return freed
 
 
