@@ -110,6 +110,7 @@ def _below(record: Record) -> list[str]:
         elif figure.what == SHORT_TO_LONG:
             lines.append(_short_line(record, figure))
     lines += [f"not here: {way}: {reason}" for way, reason in record.not_served.items()]
+    lines += [record.disturbance] if record.disturbance else []
     return [*lines, "", *_legend(record)]
 
 

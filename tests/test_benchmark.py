@@ -350,6 +350,19 @@ def test_no_record_holds_what_json_has_no_word_for(example: Record) -> None:
         bad.to_json()
 
 
+def test_runs_that_differ_are_pointed_out() -> None:
+    def told(*figures: Figure) -> str | None:
+        return Record(setup={}, machine={}, figures=figures).disturbance
+
+    steady = Figure("network", 9.0, "clips/s", "a", "", 10.0, 3)
+    shaky = Figure("decode", 6.0, "clips/s", "", "v.mp4", 10.0, 3)
+    slow = Figure("whole process", 3.0, "s", "a", "", 1.0, 3)  # best is the least: not looked at
+    assert told() is told(steady, slow) is None
+    text = told(steady, shaky)
+    assert text is not None
+    assert "the median of decode v.mp4 is 60% of the best" in text
+
+
 def test_units_know_their_direction() -> None:
     assert Figure("x", 1, "clips/s").higher_is_better is True
     assert Figure("x", 1, "MB").higher_is_better is False

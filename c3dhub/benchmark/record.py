@@ -19,6 +19,9 @@ from .timing import Timing
 
 SCHEMA = 1
 
+STEADY = 0.85
+"""Share of the best run that the median reaches on a machine that does nothing else."""
+
 _PACKAGES = ("torch", "openvino", "nncf", "av", "numpy")
 _LOWER_IS_BETTER = ("s", "MB", "relative")
 _HIGHER_IS_BETTER = ("clips/s", "GFLOP/s", "cosine")
@@ -107,6 +110,19 @@ class Record:
             if same and unit in ("", figure.unit):
                 return figure
         return None
+
+    @property
+    def disturbance(self) -> str | None:
+        """Say so where the runs of a rate differ much: something else used the machine."""
+        ratios = {f.value / f.best: f for f in self.figures if f.best and f.higher_is_better}
+        if not ratios or min(ratios) >= STEADY:
+            return None
+        worst = ratios[min(ratios)]
+        name = " ".join(part for part in (worst.what, worst.way, worst.video) if part)
+        return (
+            f"the runs differ: the median of {name} is {min(ratios):.0%} of the best. Something "
+            "else used the machine; measure again when it is idle"
+        )
 
     def to_json(self) -> str:
         """Return one line of JSON without its line break."""

@@ -88,6 +88,7 @@ def report(record: Record) -> list[str]:
         *_speed_table(record),
         *_accuracy_table(record),
         *_not_served(record),
+        *(["", record.disturbance] if record.disturbance else []),
         "",
         *_recommendation(record),
     ]
