@@ -22,6 +22,7 @@ from c3dhub.benchmark.rates import (
     matmul_precisions,
     matmul_work,
     network_work,
+    warm_up,
 )
 from c3dhub.benchmark.record import Figure, rate_figure, seconds_figure
 from c3dhub.benchmark.short import Subject, error_figures
@@ -87,16 +88,17 @@ def network_alone(subject: Subject, settings: Settings, *, say: Say) -> list[Fig
 def on_video(subject: Subject, settings: Settings, video: Path, *, say: Say) -> list[Figure]:
     """Return decoding alone, every way end to end, and what the two cost together."""
     end = end_after(str(video), seconds=settings.seconds)
-    decode = decode_work(str(video), network=subject.network, end=end)
     clips = footage_clips(str(video), network=subject.network, count=settings.batch)
-    works: dict[Key, Work] = {("decode", ""): decode}
+    works: dict[Key, Work] = {
+        ("decode", ""): decode_work(str(video), network=subject.network, end=end)
+    }
     for way, batch in ((PLAIN, 1), (PLAIN_BATCHED, settings.batch)):
         works["end to end", way] = _baseline_work(subject, settings, video, batch=batch)
     for form in subject.forms:
         works["network", form.way] = network_work(form.network, clips, batch=settings.batch)
         work = end_to_end_work(str(video), network=form.network, end=end)
         works["end to end", form.way] = work
-    decode()  # the forms are warm already; this warms the file
+    warm_up(str(video), networks=[form.network for form in subject.forms])
     found = interleaved(works, repeats=settings.repeats, warm_up=0, say=say)
     kept = [(key, timing) for key, timing in found.items() if key[0] != "network"]
     rates = [

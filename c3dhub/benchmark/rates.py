@@ -80,6 +80,16 @@ def end_to_end_work(video: str, *, network: VideoNetwork, end: float | None = No
     return lambda: float(len(extract_features(video, model=network, end=end)))
 
 
+def warm_up(video: str, *, networks: Sequence[VideoNetwork]) -> None:
+    """Read the beginning of a video with each network, so that all is compiled and cached.
+
+    An engine may compile anew for the clips that a video gives, after it computed others.
+    """
+    for network in networks:
+        seconds = 2 * clip_seconds(video, clip_len=network.config.clip_len)
+        end_to_end_work(video, network=network, end=end_after(video, seconds=seconds))()
+
+
 def many_videos_work(videos: Sequence[str | Path], *, network: VideoNetwork) -> Work:
     """Return work that extracts the pooled features of many videos. It raises what a video does."""
 

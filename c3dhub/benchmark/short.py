@@ -20,6 +20,7 @@ from .rates import (
     matmul_precisions,
     matmul_work,
     network_work,
+    warm_up,
 )
 from .recommend import recommend
 from .record import Figure, Record, make_record, rate_figure
@@ -28,7 +29,7 @@ from .timing import interleaved
 PLAIN = "float32 plain"
 """The way of the network as ``c3dhub.load(name)`` gives it."""
 
-_NETWORK_SECONDS = 10.0
+_NETWORK_SECONDS = 18.0
 _VIDEO_SECONDS = 20.0
 _RUN_SECONDS = 2.0  # of the slowest form, end to end
 _LEAST_CLIPS = 16  # end to end; fewer would mostly measure the start
@@ -149,6 +150,8 @@ def video_figures(
     works = {("decode", ""): decode_work(video, network=network, end=end)}
     for form in subject.forms:
         works["end to end", form.way] = end_to_end_work(video, network=form.network, end=end)
+    say("warming up end to end")
+    warm_up(video, networks=[form.network for form in subject.forms])
     found = interleaved(works, repeats=repeats, most_seconds=_VIDEO_SECONDS, warm_up=0, say=say)
     return [
         rate_figure(what, timing, unit="clips/s", way=way, video=name_of(video))
