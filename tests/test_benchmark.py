@@ -1,12 +1,10 @@
-"""The measuring arithmetic: rates, ratios, errors, the recommendation, records."""
+"""The measuring arithmetic: rates, ratios, errors, the recommendation."""
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_video import numbered_image, write_video
 
-import c3dhub
 from c3dhub.architectures import VideoNetwork
-from c3dhub.benchmark import forms, rates, record, short
+from c3dhub.benchmark import forms, rates, short
 from c3dhub.benchmark.accuracy import (
     compare_rows,
     footage_clips,
@@ -26,7 +23,7 @@ from c3dhub.benchmark.accuracy import (
     stage_errors,
 )
 from c3dhub.benchmark.recommend import recommend
-from c3dhub.benchmark.record import Figure, Record
+from c3dhub.benchmark.record import Record
 from c3dhub.benchmark.timing import Key, Timing, Work, interleaved
 from c3dhub.errors import VideoError
 from c3dhub.extract import extract_features
@@ -280,90 +277,3 @@ def test_the_short_benchmark_measures_what_it_says(
     assert set(found.not_served) == {"float16 torch"}
     assert found.setup["video"] == "v.mp4"
     assert Record.from_json(found.to_json()) == found
-
-
-# Records ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def example() -> Record:
-    timing = Timing((12.0, 12.0, 12.0), (2.0, 4.0, 3.0))
-    return record.make_record(
-        setup={"model": "m", "videos": ["v.mp4"]},
-        device="cpu",
-        figures=[
-            record.rate_figure("network", timing, unit="clips/s", way="float32 torch"),
-            record.seconds_figure("whole process", timing, way="plain", video="v.mp4"),
-            Figure("memory", 512.0, "MB", "plain"),
-        ],
-        not_served={"int8 openvino": "no"},
-    )
-
-
-def test_figures_hold_median_best_and_runs(example: Record) -> None:
-    network = example.get("network", way="float32 torch")
-    assert network == Figure("network", 4.0, "clips/s", "float32 torch", "", 6.0, 3)
-    whole = example.get("whole process", way="plain", video="v.mp4")
-    assert whole == Figure("whole process", 3.0, "s", "plain", "v.mp4", 2.0, 3)
-    assert example.get("network", way="other") is None
-    assert example.get("memory", way="plain", unit="s") is None
-
-
-def test_a_record_survives_the_history_file(example: Record, tmp_path: Path) -> None:
-    path = tmp_path / "history.jsonl"
-    record.append_history(path, example)
-    record.append_history(path, example)
-    assert record.read_history(path) == [example, example]
-    data = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
-    assert data["schema"] == record.SCHEMA
-    assert data["version"] == c3dhub.__version__
-    assert data["machine"]["cores"] >= 1
-    assert data["machine"]["packages"]["torch"] == torch.__version__
-    assert data["date"].endswith("+00:00")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda d: d | {"schema": 99}, "it has schema 99; this c3dhub reads 1"),
-        (lambda d: d | {"more": 1}, "more"),
-        (lambda d: {k: v for k, v in d.items() if k != "figures"}, "figures"),
-        (lambda d: [d], "no benchmark record"),
-    ],
-)
-def test_what_is_no_record_is_refused_with_its_line(
-    example: Record,
-    tmp_path: Path,
-    change: Callable[[dict[str, object]], object],
-    message: str,
-) -> None:
-    path = tmp_path / "history.jsonl"
-    broken = json.dumps(change(json.loads(example.to_json())))
-    path.write_text(f"{example.to_json()}\n\n{broken}\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=rf"history\.jsonl, line 3: .*{message}"):
-        record.read_history(path)
-
-
-def test_no_record_holds_what_json_has_no_word_for(example: Record) -> None:
-    bad = Record(setup={}, machine={}, figures=(Figure("x", float("nan"), "s"),))
-    with pytest.raises(ValueError, match="JSON"):
-        bad.to_json()
-
-
-def test_runs_that_differ_are_pointed_out() -> None:
-    def told(*figures: Figure) -> str | None:
-        return Record(setup={}, machine={}, figures=figures).disturbance
-
-    steady = Figure("network", 9.0, "clips/s", "a", "", 10.0, 3)
-    shaky = Figure("decode", 6.0, "clips/s", "", "v.mp4", 10.0, 3)
-    slow = Figure("whole process", 3.0, "s", "a", "", 1.0, 3)  # best is the least: not looked at
-    assert told() is told(steady, slow) is None
-    text = told(steady, shaky)
-    assert text is not None
-    assert "the median of decode v.mp4 is 60% of the best" in text
-
-
-def test_units_know_their_direction() -> None:
-    assert Figure("x", 1, "clips/s").higher_is_better is True
-    assert Figure("x", 1, "MB").higher_is_better is False
-    assert Figure("x", 1, "times").higher_is_better is None
