@@ -28,6 +28,7 @@ from .decoder import open_file
 from .images import find_images, open_folder
 from .orientation import Image
 from .pictures import Errors, Limits, Pictures
+from .skipping import Needed
 from .source import ByteSource
 from .timestamps import StreamTime, with_seconds
 
@@ -122,14 +123,26 @@ class Video:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames, once. Raises VideoError where none can be decoded."""
+        return self.frames()
+
+    def frames(self, *, needed: Needed | None = None) -> Iterator[Frame]:
+        """Yield all frames, once, and decode only those that are needed, where that is possible.
+
+        ``needed`` is called with (seconds, end_seconds) of each frame in order, some time before
+        the frame is given, and returns whether its pixels will be looked at; None needs them all.
+        Indices, times and the pixels of needed frames do not depend on it. ``to_rgb`` of any other
+        frame may raise RuntimeError, and damage among those is not noticed. With
+        ``errors="strict"`` everything is decoded.
+        """
         if self._started or self._closed:
             state = "was read already" if self._started else "is closed"
             raise VideoError(self.name, f"this Video {state}; call open_video again")
         self._started = True
-        return self._frames()
+        return self._frames(needed)
 
-    def _frames(self) -> Iterator[Frame]:
-        timed = with_seconds(self._pictures.each(), self._pictures.time, warn=self.warnings.append)
+    def _frames(self, needed: Needed | None) -> Iterator[Frame]:
+        pictures = self._pictures.each(needed)
+        timed = with_seconds(pictures, self._pictures.time, warn=self.warnings.append)
         try:
             index = 0
             while True:

@@ -11,9 +11,11 @@ import av
 from ..errors import VideoError
 from . import orientation
 from .orientation import UPRIGHT, Image, Orientation
+from .skipping import Needed
 from .timestamps import Stamp, StreamTime
 
 Errors = Literal["raise", "strict"]
+Decode = Literal["exact", "fast"]
 Picture = tuple[Stamp, Callable[[], Image]]
 
 # Whatever goes wrong while a file is read; anything else is a bug and must be seen.
@@ -29,14 +31,15 @@ class Pictures:
     Parameters
     ----------
     time: what is known about time.
-    each: gives (stamp, function that returns the upright uint8 (H, W, 3) picture) frame by frame.
+    each: gives (stamp, function that returns the upright uint8 (H, W, 3) picture) frame by frame;
+        its argument tells which pictures are needed, None for all, and others may be left out.
     frame_rate, expected_frames: what the header says; None where it says nothing.
     warnings: grows while pictures are taken.
     close: gives everything back; may be called twice.
     """
 
     time: StreamTime
-    each: Callable[[], Iterator[Picture]]
+    each: Callable[[Needed | None], Iterator[Picture]]
     frame_rate: float | None = None
     expected_frames: int | None = None
     warnings: list[str] = field(default_factory=list)
@@ -82,6 +85,11 @@ def to_rgb(name: str, frame: av.VideoFrame, turn: Orientation) -> Image:
         ) from error
     # A frame that was RGB already belongs to the decoder, which may still refer to it.
     return turn.apply(image.copy() if converted is frame else image)
+
+
+def left_out() -> Image:
+    """Stand for a picture that the caller said it does not need."""
+    raise RuntimeError("this frame was not decoded: needed() was False for it")
 
 
 def orientation_of(frame: av.VideoFrame, packet: Any) -> Orientation | None:
