@@ -130,9 +130,9 @@ class Video:
 
         ``needed`` is called with (seconds, end_seconds) of each frame in order, some time before
         the frame is given, and returns whether its pixels will be looked at; None needs them all.
-        Indices, times and the pixels of needed frames do not depend on it. ``to_rgb`` of any other
-        frame may raise RuntimeError, and damage among those is not noticed. With
-        ``errors="strict"`` everything is decoded.
+        Indices, times and pixels do not depend on it, but ``to_rgb`` of any other frame may take
+        as long as reading the video up to there, and fails once the video is closed; and damage
+        among those is not noticed. With ``errors="strict"`` everything is decoded.
         """
         if self._started or self._closed:
             state = "was read already" if self._started else "is closed"

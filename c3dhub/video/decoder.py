@@ -13,14 +13,13 @@ from av.stream import Discard
 from ..errors import VideoError
 from .bitstream import RoleReader, role_reader
 from .container import open_container, open_reader, video_stream
-from .orientation import UPRIGHT, Orientation
+from .orientation import UPRIGHT, Image, Orientation
 from .pictures import (
     DECODER_ERRORS,
     Limits,
     Picture,
     Pictures,
     end_of_pictures,
-    left_out,
     orientation_of,
     reason,
     to_rgb,
@@ -149,7 +148,20 @@ class _Decoder:
             needed=needed,
         )
         for index, (stamp, frame) in enumerate(frames(plans, decode=self._decode)):
-            yield (stamp, left_out) if frame is None else self._picture(frame, index)
+            if frame is None:
+                yield stamp, functools.partial(self._late, index)
+            else:
+                yield self._picture(frame, index)
+
+    def _late(self, index: int) -> Image:
+        """Return a picture that was left out and is looked at after all, by decoding up to it."""
+        again = _Decoder(self._source, self._limits)
+        try:
+            for _, read in itertools.islice(again._all_pictures(0), index, None):
+                return read()
+        finally:
+            again.close()
+        raise VideoError(self._source.name, f"frame {index} cannot be decoded")
 
     def _decode(self, packet: Any) -> list[av.VideoFrame]:
         self._packet = packet or self._packet

@@ -87,11 +87,6 @@ def to_rgb(name: str, frame: av.VideoFrame, turn: Orientation) -> Image:
     return turn.apply(image.copy() if converted is frame else image)
 
 
-def left_out() -> Image:
-    """Stand for a picture that the caller said it does not need."""
-    raise RuntimeError("this frame was not decoded: needed() was False for it")
-
-
 def orientation_of(frame: av.VideoFrame, packet: Any) -> Orientation | None:
     """Return how a frame is turned upright; None where its metadata make no sense.
 
