@@ -7,102 +7,32 @@ import itertools
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from make_video import frame_number, numbered_image, write_video
+from make_video import frame_number, write_video
+from skipping_videos import (
+    FRAMES,
+    TRANSFORM,
+    VIDEOS,
+    assert_same,
+    clips_of,
+    clips_of_all,
+    moving_images,
+    outcome,
+    rules,
+)
 
 from c3dhub.clips import ClipRule
-from c3dhub.config import InputContract
 from c3dhub.errors import VideoError
-from c3dhub.reader import Clip, read_clips
+from c3dhub.reader import read_clips
 from c3dhub.sampling import FrameChoice
-from c3dhub.transforms import ClipTransform
 from c3dhub.video import Frame, open_video
+from c3dhub.video.bitstream import Role, role_reader
 from c3dhub.video.decoder import _Decoder
-
-FRAMES = 120
-TRANSFORM = ClipTransform(
-    InputContract(
-        max_value=255.0,
-        mean=(0.0,) * 3,
-        std=(1.0,) * 3,
-        resize_mode="short_side",
-        resize_size=(24,),
-        antialias=True,
-        crop_size=24,
-    )
-)
-MOVES = {"b_strategy": "0", "sc_threshold": "0"}
-X265 = "log-level=none:keyint=15:min-keyint=15:scenecut=0:bframes=3"
-
-Result = tuple[list[Clip], list[str]]
-
-
-def moving_images(count: int = FRAMES) -> list[Any]:
-    """Numbered pictures with noise that moves, so that each one differs from all others."""
-    noise = np.random.default_rng(0).integers(-20, 20, (48, 64, 3))
-    return [np.uint8(numbered_image(n) + np.roll(noise, 3 * n, axis=1)) for n in range(count)]
-
-
-# What can be left out: whole stretches; the tail alone, for want of independent pictures; nothing.
-What = Literal["stretches", "tail", "nothing"]
-# name -> (how it is written, what can be left out)
-VIDEOS: dict[str, tuple[dict[str, Any], What]] = {
-    "plain.mp4": ({"options": {"g": "12", "bf": "0"}}, "stretches"),
-    "b_frames.mp4": ({"options": {"g": "15", "bf": "2", **MOVES}}, "stretches"),
-    "pyramid.mkv": (
-        {"options": {"g": "40", "x264-params": "bframes=7:b-adapt=0:b-pyramid=normal:ref=4"}},
-        "stretches",
-    ),
-    "no_pyramid.mp4": (
-        {"options": {"g": "9", "x264-params": "bframes=3:b-adapt=0:b-pyramid=none:scenecut=0"}},
-        "stretches",
-    ),
-    "open.mp4": ({"options": {"g": "15", "x264-params": "open-gop=1:bframes=3:b-adapt=0"}}, "tail"),
-    "refresh.mp4": ({"options": {"g": "20", "x264-params": "intra-refresh=1"}}, "tail"),
-    "temporal.mp4": (
-        {"options": {"g": "15", "x264-params": "bframes=3:weightp=2:ref=8"}},
-        "stretches",
-    ),
-    "closed_hevc.mp4": (
-        {"codec": "libx265", "options": {"x265-params": f"{X265}:open-gop=0"}},
-        "stretches",
-    ),
-    "open_hevc.mkv": (
-        {"codec": "libx265", "options": {"x265-params": f"{X265}:open-gop=1"}},
-        "tail",
-    ),
-    "repeated_headers.mkv": (
-        {"codec": "libx265", "options": {"x265-params": f"{X265}:open-gop=0:repeat-headers=1"}},
-        "stretches",
-    ),
-    "vp9.webm": ({"codec": "libvpx-vp9", "options": {"g": "20", "speed": "5"}}, "stretches"),
-    "vp9_alt_ref.mp4": (
-        {"codec": "libvpx-vp9", "options": {"g": "30", "auto-alt-ref": "1", "lag-in-frames": "16"}},
-        "stretches",
-    ),
-    "mpeg4.mp4": ({"codec": "mpeg4", "options": {"g": "10", "bf": "2"}}, "nothing"),
-    "b_frames.avi": ({"codec": "mpeg4", "options": {"g": "10", "bf": "2"}}, "nothing"),
-    "broadcast.ts": ({"options": {"g": "15"}}, "nothing"),
-    "interlaced.mp4": ({"options": {"g": "15", "flags": "+ilme+ildct"}}, "nothing"),
-    "variable.mkv": (
-        {"options": {"g": "15"}, "pts": [40 * n + n * n % 23 for n in range(FRAMES)]},
-        "stretches",
-    ),
-    "late.mkv": (
-        {"options": {"g": "15"}, "pts": [8333 + 33 * n for n in range(FRAMES)]},
-        "stretches",
-    ),
-    "fragmented.mp4": (
-        {"options": {"g": "15"}, "container_options": {"movflags": "frag_keyframe+empty_moov"}},
-        "stretches",
-    ),
-}
 
 
 @pytest.fixture(scope="module")
@@ -114,33 +44,6 @@ def video_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return write_video(folder / name, moving_images(), **VIDEOS[name][0])
 
     return write
-
-
-def clips_of(source: Any, rule: ClipRule, **how: Any) -> Result:
-    with open_video(source, **how) as video:
-        return list(read_clips(video, rule=rule, transform=TRANSFORM)), video.warnings
-
-
-def clips_of_all(source: Any, rule: ClipRule, **how: Any) -> Result:
-    """Return the clips where every picture is decoded."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FrameChoice, "of", lambda rule: None)
-        return clips_of(source, rule, **how)
-
-
-def assert_same(found: Result, expected: Result) -> None:
-    assert found[1] == expected[1]
-    assert [clip.span for clip in found[0]] == [clip.span for clip in expected[0]]
-    for clip, reference in zip(found[0], expected[0], strict=True):
-        assert torch.equal(clip.frames, reference.frames)
-
-
-def outcome(read: Callable[[], Result]) -> Result | str:
-    """Return the clips, or what the error says."""
-    try:
-        return read()
-    except VideoError as error:
-        return str(error)
 
 
 @pytest.fixture
@@ -155,24 +58,6 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(_Decoder, "_decode", listed)
     return sent
-
-
-rules = st.builds(
-    ClipRule,
-    clip_len=st.integers(1, 8),
-    clip_stride=st.none() | st.integers(1, 60),
-    frame_stride=st.integers(1, 7),
-    fps=st.none() | st.floats(0.5, 60),
-    start=st.none() | st.floats(0, 3.5),
-    tail=st.sampled_from(["loop", "repeat_last", "zero", "drop"]),
-    align=st.sampled_from(["start", "center"]),
-) | st.builds(
-    ClipRule,
-    clip_len=st.integers(1, 4),
-    clip_stride=st.integers(20, 100),
-    start=st.none() | st.floats(0, 2),
-    end=st.floats(2.1, 5),
-)
 
 
 @pytest.mark.parametrize("name", VIDEOS)
@@ -230,7 +115,7 @@ def test_indices_and_times_of_all_frames_stay_as_they_are(
             expected = rows(video)
         for stop in (0.0, 1.0):
             with open_video(video_of(name)) as video:
-                assert rows(video.frames(needed=lambda seconds, _, s=stop: seconds < s)) == expected
+                assert rows(video.frames(needed=functools.partial(_is_before, stop))) == expected
 
 
 def test_needed_is_asked_once_for_every_frame_in_order(video_of: Callable[[str], Path]) -> None:
@@ -298,6 +183,16 @@ def test_damage_among_what_is_decoded_ends_the_leaving_out(
     data = spoiled(video_of("plain.mp4"), packet, zero=zero)
     rule = ClipRule(clip_len=6, clip_stride=57)  # frames 0-5, 57-62, 114-119
     assert_same(clips_of(data, rule, threads=threads), clips_of_all(data, rule, threads=1))
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "mpeg4"])
+@given(extradata=st.binary(max_size=80), packet=st.binary(max_size=60))
+def test_any_bytes_are_a_role_or_none(codec: str, extradata: bytes, packet: bytes) -> None:
+    read_role = role_reader(codec, b"\1" + extradata)
+    assert (read_role is None) or codec != "mpeg4"
+    for reader in (read_role, role_reader("vp9", None)):
+        if reader is not None:
+            assert reader(packet) is None or isinstance(reader(packet), Role)
 
 
 @pytest.mark.parametrize("seed", range(15))
@@ -372,3 +267,7 @@ def test_frames_between_are_consistent(video_of: Callable[[str], Path]) -> None:
         frames = list(video.frames(needed=lambda seconds, _: seconds > 3.9))
     assert all(a.end_seconds == b.seconds for a, b in itertools.pairwise(frames))
     assert frame_number(frames[119].to_rgb()) == 119
+
+
+def _is_before(stop: float, seconds: float, _: float) -> bool:
+    return seconds < stop

@@ -27,7 +27,7 @@ from . import source as video_source
 from .decoder import open_file
 from .images import find_images, open_folder
 from .orientation import Image
-from .pictures import Errors, Limits, Pictures
+from .pictures import Decode, Errors, Limits, Pictures
 from .skipping import Needed
 from .source import ByteSource
 from .timestamps import StreamTime, with_seconds
@@ -35,7 +35,7 @@ from .timestamps import StreamTime, with_seconds
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Errors", "Frame", "Video", "VideoSource", "open_video"]
+__all__ = ["Decode", "Errors", "Frame", "Video", "VideoSource", "open_video"]
 
 # Union, because "Tensor" is a name for type checkers alone: arrays are read without torch.
 VideoSource: TypeAlias = Union[
@@ -182,6 +182,8 @@ def open_video(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     threads: int = 0,
     assumed_fps: float = DEFAULT_FPS,
+    decode: Decode = "exact",
+    short_side: int = 112,
 ) -> Video:
     """Open a video for reading its frames.
 
@@ -194,6 +196,13 @@ def open_video(
     max_pixels: largest frame, width times height, against files that claim an absurd size.
     threads: decoder threads, 0 for one per core. The frames do not depend on it.
     assumed_fps: frames per second of arrays and folders, which have no clock.
+    decode: ``"fast"`` reads H.264 without its deblocking filter, and averages very large frames
+        (8 times ``short_side`` or more) over squares before the conversion to RGB. Decoding and
+        scaling together then took 1.1 to 1.2 times less time at 320x240 and 480x360, 1.3 times
+        less at 1080p. The error in frames scaled to 112 was 0.9 to 1.8 grey levels on average, at
+        most 3.8 on average over one frame and 28 in one pixel. Where neither applies (other codecs,
+        arrays, folders) it is ``"exact"``.
+    short_side: pixels that the caller will scale frames to; ``"fast"`` keeps at least twice that.
 
     Raises
     ------
@@ -207,7 +216,10 @@ def open_video(
     _check_whole("threads", threads, least=0)
     if not isinstance(assumed_fps, Real) or not 0 < assumed_fps < float("inf"):
         raise ValueError(f"assumed_fps is {assumed_fps!r}; it must be a number above 0")
-    limits = Limits(max_pixels, threads, errors)
+    if decode not in ("exact", "fast"):
+        raise ValueError(f"decode is {decode!r}; it must be 'exact' or 'fast'")
+    _check_whole("short_side", short_side, least=1)
+    limits = Limits(max_pixels, threads, errors, decode, short_side)
     time = StreamTime(rate=Fraction(assumed_fps).limit_denominator(10**6), rate_is_chosen=True)
     if arrays.is_array(video):
         return _from_array(video, time)

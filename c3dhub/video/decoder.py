@@ -180,6 +180,8 @@ class _Decoder:
         context = self.stream.codec_context
         context.thread_type, context.thread_count = "AUTO", threads
         context.options = self._limits.codec_options()
+        if self._limits.decode == "fast" and context.name == "h264":
+            context.options = {**context.options, "skip_loop_filter": "all"}
         context.copy_opaque = True
 
     def _frames(self, threads: int) -> Iterator[av.VideoFrame]:
@@ -233,7 +235,9 @@ class _Decoder:
             if self._limits.errors == "strict":
                 raise VideoError(name, f"frame {index} is damaged; errors='raise' would keep it")
         stamp = Stamp(frame.pts, frame.dts, frame.duration or None)
-        return stamp, functools.partial(to_rgb, name, frame, self._turn(frame))
+        reduction = self._limits.reduction(frame.width, frame.height)
+        smaller = {"reduction": reduction} if reduction > 1 else {}
+        return stamp, functools.partial(to_rgb, name, frame, self._turn(frame), **smaller)
 
     def _turn(self, frame: av.VideoFrame) -> Orientation:
         """Return the orientation of a frame, looked up again only where its angle is a new one."""
