@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .clips import ZERO_FRAME, ClipPlanner, ClipRule, ClipWindow
 from .errors import VideoError
-from .sampling import SampleClock
+from .sampling import FrameChoice, SampleClock
 from .transforms import ClipTransform
 from .video import Frame, Video
 
@@ -71,7 +71,7 @@ def _samples(
     """Yield every sample of the video, None for those that no clip takes."""
     clock = SampleClock(rule)
     count, frame = 0, None
-    for frame in video:
+    for frame in video.frames(needed=FrameChoice.of(rule)):
         if clock.is_over(frame.seconds):
             break
         image: Tensor | None = None

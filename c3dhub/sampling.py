@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .clips import ClipRule
+from .clips import ClipPlanner, ClipRule
 
 # Matroska rounds timestamps to 1 ms, so a frame may seem up to half of that late for its sample.
 _ROUNDING_SECONDS = 0.0005 + 1e-9
@@ -44,3 +44,28 @@ class SampleClock:
         assert self._origin is not None
         assert self.rule.fps is not None
         return self._origin + sample / self.rule.fps
+
+
+class FrameChoice:
+    """Tells which frames of a video are in any clip, from their times alone, however long it is.
+
+    Called with (seconds, end_seconds) of each frame, in order.
+    """
+
+    def __init__(self, rule: ClipRule) -> None:
+        self._clock = SampleClock(rule)
+        self._planner = ClipPlanner(rule)
+        self._n_samples = 0
+
+    def __call__(self, seconds: float, end_seconds: float) -> bool:
+        first = self._n_samples
+        self._n_samples += len(self._clock.samples(seconds, end_seconds))
+        return any(map(self._planner.needs, range(first, self._n_samples)))
+
+    @classmethod
+    def of(cls, rule: ClipRule) -> FrameChoice | None:
+        """Return the choice that a rule makes; None where it takes every frame up to the last."""
+        if rule.fps is not None or rule.start is not None:
+            return cls(rule)
+        period = range(rule.span, rule.span + rule.stride)
+        return None if all(map(ClipPlanner(rule).needs, period)) else cls(rule)

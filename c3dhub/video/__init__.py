@@ -27,14 +27,15 @@ from . import source as video_source
 from .decoder import open_file
 from .images import find_images, open_folder
 from .orientation import Image
-from .pictures import Errors, Limits, Pictures
+from .pictures import Decode, Errors, Limits, Pictures
+from .skipping import Needed
 from .source import ByteSource
 from .timestamps import StreamTime, with_seconds
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Errors", "Frame", "Video", "VideoSource", "open_video"]
+__all__ = ["Decode", "Errors", "Frame", "Video", "VideoSource", "open_video"]
 
 # Union, because "Tensor" is a name for type checkers alone: arrays are read without torch.
 VideoSource: TypeAlias = Union[
@@ -122,14 +123,26 @@ class Video:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames, once. Raises VideoError where none can be decoded."""
+        return self.frames()
+
+    def frames(self, *, needed: Needed | None = None) -> Iterator[Frame]:
+        """Yield all frames, once, and decode only those that are needed, where that is possible.
+
+        ``needed`` is called with (seconds, end_seconds) of each frame in order, some time before
+        the frame is given, and returns whether its pixels will be looked at; None needs them all.
+        Indices, times and pixels do not depend on it, but ``to_rgb`` of any other frame may take
+        as long as reading the video up to there, and fails once the video is closed; and damage
+        among those is not noticed. With ``errors="strict"`` everything is decoded.
+        """
         if self._started or self._closed:
             state = "was read already" if self._started else "is closed"
             raise VideoError(self.name, f"this Video {state}; call open_video again")
         self._started = True
-        return self._frames()
+        return self._frames(needed)
 
-    def _frames(self) -> Iterator[Frame]:
-        timed = with_seconds(self._pictures.each(), self._pictures.time, warn=self.warnings.append)
+    def _frames(self, needed: Needed | None) -> Iterator[Frame]:
+        pictures = self._pictures.each(needed)
+        timed = with_seconds(pictures, self._pictures.time, warn=self.warnings.append)
         try:
             index = 0
             while True:
@@ -169,6 +182,8 @@ def open_video(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     threads: int = 0,
     assumed_fps: float = DEFAULT_FPS,
+    decode: Decode = "exact",
+    short_side: int = 112,
 ) -> Video:
     """Open a video for reading its frames.
 
@@ -181,6 +196,13 @@ def open_video(
     max_pixels: largest frame, width times height, against files that claim an absurd size.
     threads: decoder threads, 0 for one per core. The frames do not depend on it.
     assumed_fps: frames per second of arrays and folders, which have no clock.
+    decode: ``"fast"`` reads H.264 without its deblocking filter, and averages very large frames
+        (8 times ``short_side`` or more) over squares before the conversion to RGB. Decoding and
+        scaling together then took 1.1 to 1.2 times less time at 320x240 and 480x360, 1.3 times
+        less at 1080p. The error in frames scaled to 112 was 0.9 to 1.8 grey levels on average, at
+        most 3.8 on average over one frame and 28 in one pixel. Where neither applies (other codecs,
+        arrays, folders) it is ``"exact"``.
+    short_side: pixels that the caller will scale frames to; ``"fast"`` keeps at least twice that.
 
     Raises
     ------
@@ -194,7 +216,10 @@ def open_video(
     _check_whole("threads", threads, least=0)
     if not isinstance(assumed_fps, Real) or not 0 < assumed_fps < float("inf"):
         raise ValueError(f"assumed_fps is {assumed_fps!r}; it must be a number above 0")
-    limits = Limits(max_pixels, threads, errors)
+    if decode not in ("exact", "fast"):
+        raise ValueError(f"decode is {decode!r}; it must be 'exact' or 'fast'")
+    _check_whole("short_side", short_side, least=1)
+    limits = Limits(max_pixels, threads, errors, decode, short_side)
     time = StreamTime(rate=Fraction(assumed_fps).limit_denominator(10**6), rate_is_chosen=True)
     if arrays.is_array(video):
         return _from_array(video, time)

@@ -38,7 +38,7 @@ def open_array(array: Any, *, time: StreamTime) -> Pictures:
     """
     _check(array)
     rate = float(time.rate) if time.rate else None
-    return Pictures(time, lambda: _rows(array), frame_rate=rate, expected_frames=len(array))
+    return Pictures(time, lambda needed: _rows(array), frame_rate=rate, expected_frames=len(array))
 
 
 def _is_tensor(video: object) -> bool:

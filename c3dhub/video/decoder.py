@@ -1,23 +1,19 @@
-"""FFmpeg, through PyAV: the pictures of one video file, in order, one at a time.
-
-Everything is read through a Python file object, so that no path is ever taken for a URL, a pattern
-or a list of files, and formats that point to other files are not accepted at all.
-"""
+"""FFmpeg, through PyAV: the pictures of one video file, in order, one at a time."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import av
-from av.stream import Discard, Disposition
+from av.stream import Discard
 
 from ..errors import VideoError
-from .orientation import UPRIGHT, Orientation
+from .bitstream import RoleReader, role_reader
+from .container import open_container, open_reader, video_stream
+from .orientation import UPRIGHT, Image, Orientation
 from .pictures import (
     DECODER_ERRORS,
     Limits,
@@ -28,16 +24,12 @@ from .pictures import (
     reason,
     to_rgb,
 )
+from .skipping import DoubtError, Needed, frames, stretches
 from .source import ByteSource
 from .timestamps import Stamp, StreamTime
 
-# Formats that name other files or addresses to read, or that turn any text into pictures.
-_LISTS = {"concat", "dash", "hls", "image2", "imf", "webm_dash_manifest"}
-_ADDRESSES = {"rtp", "rtsp", "sap", "sdp"}
-_PROGRAMS = {"lavfi", "tty", "vapoursynth"}
-_REFUSED_FORMATS = _LISTS | _ADDRESSES | _PROGRAMS
-_PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0", b"[playlist]")
-_BUFFER_BYTES = 1 << 18
+# Here every sample is one picture with its own time, which packets in other formats need not be.
+_FORMATS_TO_SKIP_IN = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 
 
 def open_file(source: ByteSource, *, limits: Limits) -> Pictures:
@@ -48,14 +40,15 @@ def open_file(source: ByteSource, *, limits: Limits) -> Pictures:
     if stream.start_time is None:
         rates.reverse()  # raw streams have no average; FFmpeg says 25, the codec may know better
     rate = rates[0] or rates[1]
+    time = StreamTime(
+        time_base=stream.time_base,
+        start_time=stream.start_time,
+        rate=rate,
+        dts_first=decoder.format_name == "avi",
+    )
     return Pictures(
-        StreamTime(
-            time_base=stream.time_base,
-            start_time=stream.start_time,
-            rate=rate,
-            dts_first=decoder.format_name == "avi",
-        ),
-        decoder.pictures,
+        time,
+        lambda needed: decoder.pictures(time, needed),
         frame_rate=float(rate) if rate else None,
         expected_frames=decoder.expected,
         warnings=decoder.warnings,
@@ -82,10 +75,10 @@ class _Decoder:
 
     def _open(self) -> None:
         name = self._source.name
-        self._reader = _open_reader(self._source)
+        self._reader = open_reader(self._source)
         try:
-            self._container = _open_container(self._reader, name, self._limits)
-            self.stream = _video_stream(self._container, name)
+            self._container = open_container(self._reader, name, self._limits)
+            self.stream = video_stream(self._container, name)
             context = self.stream.codec_context
             self._limits.check(name, context.width, context.height)
         except BaseException:
@@ -99,9 +92,25 @@ class _Decoder:
         self._container.close()
         self._reader.close()
 
-    def pictures(self) -> Iterator[Picture]:
-        """Yield the pictures in presentation order, then say in ``warnings`` what went wrong."""
+    def pictures(self, time: StreamTime, needed: Needed | None) -> Iterator[Picture]:
+        """Yield the pictures in presentation order, then say in ``warnings`` what went wrong.
+
+        Those for which ``needed`` is False may be left out; None is for a reader who needs all.
+        """
         done = 0
+        read_role = None if needed is None else self._role_reader(time)
+        if needed is not None and read_role is not None:
+            try:
+                for picture in self._needed_pictures(time, needed, read_role):
+                    done += 1
+                    yield picture
+                self._conclude(done, None)
+                return
+            except (DoubtError, *DECODER_ERRORS):
+                pass  # what was given so far is right; the rest comes from decoding everything
+        yield from self._all_pictures(done)
+
+    def _all_pictures(self, done: int) -> Iterator[Picture]:
         failure: Exception | None = None
         for threads in dict.fromkeys((self._limits.threads, 1)):
             failure, self._suspicious = None, False
@@ -116,7 +125,51 @@ class _Decoder:
                 break
         self._conclude(done, failure)
 
-    def _frames(self, threads: int) -> Iterator[av.VideoFrame]:
+    def _role_reader(self, time: StreamTime) -> RoleReader | None:
+        """Return what understands this stream's packets; None where all are to be decoded."""
+        # Strict: damage anywhere is an error, so every picture must be looked at.
+        strict = self._limits.errors == "strict"
+        if strict or self.format_name not in _FORMATS_TO_SKIP_IN or time.time_base is None:
+            return None
+        context = self.stream.codec_context
+        return role_reader(context.name, context.extradata)
+
+    def _needed_pictures(
+        self, time: StreamTime, needed: Needed, read_role: RoleReader
+    ) -> Iterator[Picture]:
+        """Yield the pictures, without pixels where they were not needed to decode."""
+        self._prepare(self._limits.threads)
+        context = self.stream.codec_context
+        plans = stretches(
+            (packet for packet in self._container.demux(self.stream) if packet.size),
+            read_role=read_role,
+            time=time,
+            reorder_depth=context.reorder_depth,
+            needed=needed,
+        )
+        for index, (stamp, frame) in enumerate(frames(plans, decode=self._decode)):
+            if frame is None:
+                yield stamp, functools.partial(self._late, index)
+            else:
+                yield self._picture(frame, index)
+
+    def _late(self, index: int) -> Image:
+        """Return a picture that was left out and is looked at after all, by decoding up to it."""
+        again = _Decoder(self._source, self._limits)
+        try:
+            for _, read in itertools.islice(again._all_pictures(0), index, None):
+                return read()
+        finally:
+            again.close()
+        raise VideoError(self._source.name, f"frame {index} cannot be decoded")
+
+    def _decode(self, packet: Any) -> list[av.VideoFrame]:
+        self._packet = packet or self._packet
+        decoded: list[av.VideoFrame] = self.stream.codec_context.decode(packet)
+        return decoded
+
+    def _prepare(self, threads: int) -> None:
+        """Make the decoder ready for the first packet, however far it has come."""
         if not self._fresh:
             self.close()
             self._open()
@@ -127,7 +180,12 @@ class _Decoder:
         context = self.stream.codec_context
         context.thread_type, context.thread_count = "AUTO", threads
         context.options = self._limits.codec_options()
+        if self._limits.decode == "fast" and context.name == "h264":
+            context.options = {**context.options, "skip_loop_filter": "all"}
         context.copy_opaque = True
+
+    def _frames(self, threads: int) -> Iterator[av.VideoFrame]:
+        self._prepare(threads)
         steps = self._steps()
         return itertools.chain.from_iterable(steps) if threads == 1 else self._together(steps)
 
@@ -177,7 +235,9 @@ class _Decoder:
             if self._limits.errors == "strict":
                 raise VideoError(name, f"frame {index} is damaged; errors='raise' would keep it")
         stamp = Stamp(frame.pts, frame.dts, frame.duration or None)
-        return stamp, functools.partial(to_rgb, name, frame, self._turn(frame))
+        reduction = self._limits.reduction(frame.width, frame.height)
+        smaller = {"reduction": reduction} if reduction > 1 else {}
+        return stamp, functools.partial(to_rgb, name, frame, self._turn(frame), **smaller)
 
     def _turn(self, frame: av.VideoFrame) -> Orientation:
         """Return the orientation of a frame, looked up again only where its angle is a new one."""
@@ -212,57 +272,3 @@ class _Decoder:
                 f"max_pixels={self._limits.max_pixels} pixels, then pass a larger max_pixels="
             )
         return text
-
-
-def _open_reader(source: ByteSource) -> Any:
-    try:
-        return source.open()
-    except OSError as error:
-        raise VideoError(source.name, f"it cannot be opened again: {reason(error)}") from error
-
-
-def _open_container(reader: Any, name: str, limits: Limits) -> Any:
-    allowed = ",".join(sorted(av.formats_available - _REFUSED_FORMATS))
-    try:
-        return av.open(
-            reader,
-            mode="r",
-            options=limits.codec_options(),
-            container_options={"format_whitelist": allowed, "protocol_whitelist": "none"},
-            metadata_errors="replace",
-            buffer_size=_BUFFER_BYTES,
-        )
-    except DECODER_ERRORS as error:
-        raise VideoError(name, _why_not(reader, error)) from error
-
-
-def _why_not(reader: Any, error: Exception) -> str:
-    """Say what a file that cannot be opened seems to be."""
-    head = b""
-    with contextlib.suppress(OSError):
-        reader.seek(0)
-        head = reader.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
-    if head.startswith(_PLAYLISTS):
-        return "this is a list that points to other files; give the video file itself"
-    if head[4:8] == b"ftyp":
-        return (
-            f"FFmpeg cannot read this mp4 file ({reason(error)}): it is incomplete, so copy or "
-            "download it again"
-        )
-    return f"FFmpeg cannot read it as a video ({reason(error)}): it is damaged, cut off or no video"
-
-
-def _video_stream(container: Any, name: str) -> Any:
-    stream = container.streams.best("video")
-    if stream is None or stream.disposition & Disposition.attached_pic:
-        found = Counter(
-            "cover picture" if s.disposition & Disposition.attached_pic else f"{s.type} stream"
-            for s in container.streams
-        )
-        parts = " and ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in found.items())
-        raise VideoError(name, f"it has no video stream{', only ' * bool(parts)}{parts}")
-    if stream.codec_context is None:
-        raise VideoError(
-            name, "FFmpeg has no decoder for its video stream; convert it, for example to H.264"
-        )
-    return stream

@@ -95,7 +95,7 @@ def open_folder(images: ImageFolder, *, name: str, time: StreamTime, limits: Lim
     """Return the pictures of a folder, each decoded when its turn comes."""
     pictures = Pictures(
         time,
-        lambda: _each(images, name, limits, pictures.warnings),
+        lambda needed: _each(images, name, limits, pictures.warnings),
         frame_rate=float(time.rate) if time.rate else None,
         expected_frames=len(images.names),
     )

@@ -11,9 +11,11 @@ import av
 from ..errors import VideoError
 from . import orientation
 from .orientation import UPRIGHT, Image, Orientation
+from .skipping import Needed
 from .timestamps import Stamp, StreamTime
 
 Errors = Literal["raise", "strict"]
+Decode = Literal["exact", "fast"]
 Picture = tuple[Stamp, Callable[[], Image]]
 
 # Whatever goes wrong while a file is read; anything else is a bug and must be seen.
@@ -29,14 +31,15 @@ class Pictures:
     Parameters
     ----------
     time: what is known about time.
-    each: gives (stamp, function that returns the upright uint8 (H, W, 3) picture) frame by frame.
+    each: gives (stamp, function that returns the upright uint8 (H, W, 3) picture) frame by frame;
+        its argument tells which pictures are needed, None for all, and others may be left out.
     frame_rate, expected_frames: what the header says; None where it says nothing.
     warnings: grows while pictures are taken.
     close: gives everything back; may be called twice.
     """
 
     time: StreamTime
-    each: Callable[[], Iterator[Picture]]
+    each: Callable[[Needed | None], Iterator[Picture]]
     frame_rate: float | None = None
     expected_frames: int | None = None
     warnings: list[str] = field(default_factory=list)
@@ -45,11 +48,16 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Limits:
-    """How pictures are decoded: most pixels of a frame, decoder threads (0: as many as cores)."""
+    """How pictures are decoded: most pixels of a frame, decoder threads (0: as many as cores).
+
+    ``short_side`` is what frames will be scaled to, so that ``decode="fast"`` leaves twice as much.
+    """
 
     max_pixels: int
     threads: int
     errors: Errors
+    decode: Decode = "exact"
+    short_side: int = 112
 
     def check(self, name: str, width: int, height: int) -> None:
         """Raise VideoError for a frame with too many pixels."""
@@ -67,14 +75,30 @@ class Limits:
         most = self.max_pixels + self.max_pixels // 8 + (1 << 16)
         return {"max_pixels": str(min(most, _MOST_PIXELS))}
 
+    def reduction(self, width: int, height: int) -> int:
+        """Return the whole number by which both sides are divided before the conversion to RGB.
 
-def to_rgb(name: str, frame: av.VideoFrame, turn: Orientation) -> Image:
+        1 unless ``decode="fast"`` and the frame is at least 8 times as large as ``short_side``:
+        only from a factor of 4 on was the reduction found to pay. Both sides must be multiples, so
+        that the shape of the picture stays what it is.
+        """
+        if self.decode == "exact":
+            return 1
+        factors = range(min(width, height) // (2 * self.short_side), 3, -1)
+        return next((k for k in factors if width % k == 0 and height % k == 0), 1)
+
+
+def to_rgb(name: str, frame: av.VideoFrame, turn: Orientation, *, reduction: int = 1) -> Image:
     """Return uint8 (H, W, 3), upright, pixel for pixel what ``frame.to_ndarray(format="rgb24")``
-    gives before turning."""
+    gives before turning; with ``reduction`` k of a frame averaged over squares of k by k."""
+    smaller: dict[str, Any] = {}
+    if reduction > 1:
+        size = {"width": frame.width // reduction, "height": frame.height // reduction}
+        smaller = {**size, "interpolation": "AREA"}
     try:
         # One thread: the default starts a pool of them for every frame, which takes ten times as
         # long on small frames.
-        converted = frame.reformat(format="rgb24", threads=1)
+        converted = frame.reformat(format="rgb24", threads=1, **smaller)
         image: Any = converted.to_ndarray()
     except (*DECODER_ERRORS, ValueError) as error:
         raise VideoError(

@@ -57,6 +57,17 @@ class StreamTime:
     dts_first: bool = False
     rate_is_chosen: bool = False
 
+    def seconds(self, ticks: int) -> float:
+        """Return when something at ``ticks`` is shown. Needs a time base."""
+        assert self.time_base is not None
+        # One division of whole numbers, so that frame i at 25 per second is at exactly i / 25.
+        return ticks * self.time_base.numerator / self.time_base.denominator
+
+    def length(self, ticks: int) -> float:
+        """Return how long a frame of that duration is shown, in seconds. Needs a time base."""
+        assert self.time_base is not None
+        return float(ticks * self.time_base)
+
 
 def choose_clock(stamps: Sequence[Stamp], *, dts_first: bool = False) -> ClockName:
     """Return the clock that the first frames of a video can be timed by."""
