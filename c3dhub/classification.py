@@ -12,7 +12,7 @@ from .architectures import VideoNetwork
 from .clips import Align, Preset, Tail
 from .extract import extract_features
 from .inference import Engine, Precision
-from .video import Errors, VideoSource
+from .video import Decode, Errors, VideoSource
 
 
 class Prediction(TypedDict):
@@ -43,6 +43,7 @@ def classify(
     engine: Engine | None = None,
     device: str | torch.device | None = None,
     errors: Errors = "raise",
+    decode: Decode = "exact",
     progress: bool = False,
 ) -> list[Any]:
     """Return the ``topk`` most likely classes of a video, best first.
@@ -81,6 +82,7 @@ def classify(
         engine=engine,
         device=device,
         errors=errors,
+        decode=decode,
         progress=progress,
     )
     scores = softmax(features["logits"])  # (n_clips, num_classes)

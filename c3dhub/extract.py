@@ -22,11 +22,11 @@ from .devices import resolve_device
 from .errors import C3DHubError
 from .features import Features
 from .inference import Engine, Precision, inference_form
-from .pipeline import Opened, VideoRows, compute, read_batches
+from .pipeline import Opened, Reading, VideoRows, compute, read_batches
 from .progress import Progress
 from .running import Pending, describe, fitting_batch_size, no_rows
 from .running import start as begin
-from .video import Errors, VideoSource
+from .video import Decode, Errors, VideoSource
 
 
 def extract_features(
@@ -49,6 +49,7 @@ def extract_features(
     engine: Engine | None = None,
     device: str | torch.device | None = None,
     errors: Errors = "raise",
+    decode: Decode = "exact",
     progress: bool = False,
 ) -> Features:
     """Return the features of every clip of a video, with timestamps.
@@ -70,6 +71,7 @@ def extract_features(
     device: where to compute; None leaves the network where it is.
     errors: ``"raise"``: a video that yields no frame is an error, one that breaks off gives what
         came before, and ``Features.warnings`` says so. ``"strict"``: any decoding error is one.
+    decode: ``"exact"``, or ``"fast"``: coarser pixels, see :func:`c3dhub.video.open_video`.
     progress: show clips done and time left on stderr.
 
     Returns
@@ -102,6 +104,7 @@ def extract_features(
         engine=engine,
         device=device,
         errors=errors,
+        decode=decode,
         progress=progress,
     )
     if isinstance(result, C3DHubError):
@@ -129,6 +132,7 @@ def extract_many(
     engine: Engine | None = None,
     device: str | torch.device | None = None,
     errors: Errors = "raise",
+    decode: Decode = "exact",
     progress: bool = False,
 ) -> Iterator[tuple[VideoSource, Features | C3DHubError]]:
     """Yield (video, features) for each of ``videos``, in order; (video, error) where one fails.
@@ -169,7 +173,8 @@ def extract_many(
             "call forward_stages with tensors of your own"
         )
     size = fitting_batch_size(batch_size, network, rule)
-    job = _Job(network, tuple(stages), pool, rule, size, errors)
+    reading = Reading(rule, network.transforms, size, errors, decode)
+    job = _Job(network, tuple(stages), pool, reading)
     return _run(job, videos, progress=progress)
 
 
@@ -180,9 +185,7 @@ class _Job:
     network: VideoNetwork
     stages: tuple[str, ...]
     pool: bool
-    rule: ClipRule
-    size: int
-    errors: Errors
+    reading: Reading
 
     def begin(self, frames: Tensor) -> Pending:
         return begin(self.network, frames, stages=self.stages, pool=self.pool)
@@ -192,10 +195,10 @@ class _Job:
         assert rows.ended is not None
         if rows.ended.error is not None:
             return rows.ended.error
-        network, spans, clip_len = self.network, rows.spans, self.rule.clip_len
+        network, spans, rule = self.network, rows.spans, self.reading.rule
         parts = rows.arrays
         if not parts:
-            parts = [no_rows(network, stages=self.stages, pool=self.pool, clip_len=clip_len)]
+            parts = [no_rows(network, stages=self.stages, pool=self.pool, clip_len=rule.clip_len)]
         return Features(
             arrays={name: np.concatenate([part[name] for part in parts]) for name in self.stages},
             start_seconds=np.array([span.start_seconds for span in spans], np.float64),
@@ -204,8 +207,9 @@ class _Job:
             end_frame=np.array([span.end_frame for span in spans], np.int64),
             n_valid_frames=np.array([span.n_valid for span in spans], np.int64),
             provenance=describe(network, stages=self.stages, pool=self.pool)
-            | {"clip_rule": self.rule.to_dict(), "source": rows.ended.origin},
-            warnings=(*rows.ended.warnings, *_notes(self.rule, rows)),
+            | self.reading.describe()
+            | {"source": rows.ended.origin},
+            warnings=(*rows.ended.warnings, *_notes(rule, rows)),
         )
 
 
@@ -219,13 +223,7 @@ def _run(
             given.append(video)
             yield video
 
-    events = read_batches(
-        remembered(),
-        rule=job.rule,
-        transform=job.network.transforms,
-        size=job.size,
-        errors=job.errors,
-    )
+    events = read_batches(remembered(), job.reading)
     total = len(videos) if isinstance(videos, Sized) else None
     bar = _Bar(total, enabled=progress)
     done = compute(events, job.begin, opened=bar.opened, clips_done=bar.clips_done)

@@ -25,7 +25,7 @@ from .errors import C3DHubError
 from .reader import Clip, ClipSpan, read_clips
 from .running import Pending, Rows
 from .transforms import ClipTransform
-from .video import Errors, Video, VideoSource, open_video
+from .video import Decode, Errors, Video, VideoSource, open_video
 
 T = TypeVar("T")
 
@@ -84,25 +84,40 @@ class VideoRows:
 Event = Opened | Batch | Ended
 
 
-def read_batches(
-    videos: Iterable[VideoSource],
-    *,
-    rule: ClipRule,
-    transform: ClipTransform,
-    size: int,
-    errors: Errors,
-) -> Iterator[Event]:
-    """Read one video after the other; batches hold ``size`` clips, only the very last one fewer."""
+@dataclass(frozen=True)
+class Reading:
+    """How videos become batches: ``size`` clips in each, cut by ``rule``, scaled by ``transform``.
+
+    ``errors`` and ``decode`` are those of :func:`c3dhub.video.open_video`.
+    """
+
+    rule: ClipRule
+    transform: ClipTransform
+    size: int
+    errors: Errors = "raise"
+    decode: Decode = "exact"
+
+    def open(self, video: VideoSource) -> Video:
+        side = min(self.transform.contract.resize_size)
+        return open_video(video, errors=self.errors, decode=self.decode, short_side=side)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the provenance says of it."""
+        return {"clip_rule": self.rule.to_dict(), "decode": self.decode}
+
+
+def read_batches(videos: Iterable[VideoSource], reading: Reading) -> Iterator[Event]:
+    """Read one video after the other; every batch but the very last one is full."""
     clips: list[Clip] = []
     owners: list[tuple[int, ClipSpan]] = []
     for number, video in enumerate(videos):
-        for event in _read(number, video, rule=rule, transform=transform, errors=errors):
+        for event in _read(number, video, reading):
             if not isinstance(event, Clip):
                 yield event
                 continue
             clips.append(event)
             owners.append((number, event.span))
-            if len(clips) == size:
+            if len(clips) == reading.size:
                 yield _batch(clips, owners)
                 clips, owners = [], []
     if clips:
@@ -113,14 +128,12 @@ def _batch(clips: Sequence[Clip], owners: Sequence[tuple[int, ClipSpan]]) -> Bat
     return Batch(torch.stack([clip.frames for clip in clips]), owners)
 
 
-def _read(
-    number: int, video: VideoSource, *, rule: ClipRule, transform: ClipTransform, errors: Errors
-) -> Iterator[Opened | Clip | Ended]:
+def _read(number: int, video: VideoSource, reading: Reading) -> Iterator[Opened | Clip | Ended]:
     n_clips = 0
     try:
-        with open_video(video, errors=errors) as source, _in_background(source.sha256) as digest:
-            yield Opened(number, source.name, _expected(source, rule))
-            for clip in read_clips(source, rule=rule, transform=transform):
+        with reading.open(video) as source, _in_background(source.sha256) as digest:
+            yield Opened(number, source.name, _expected(source, reading.rule))
+            for clip in read_clips(source, rule=reading.rule, transform=reading.transform):
                 n_clips += 1
                 yield clip
             origin = {

@@ -21,7 +21,7 @@ from c3dhub.clips import ClipRule
 from c3dhub.errors import VideoError
 from c3dhub.extract import extract_features, extract_many
 from c3dhub.features import Features
-from c3dhub.pipeline import Batch, Ended, Opened, compute, read_batches
+from c3dhub.pipeline import Batch, Ended, Opened, Reading, compute, read_batches
 from c3dhub.reader import ClipSpan
 from c3dhub.running import Rows
 
@@ -50,9 +50,7 @@ def test_every_video_gets_the_features_that_it_gets_alone(
 
 
 def test_batches_run_across_videos(videos: list[Path], tiny: VideoNetwork) -> None:
-    events = read_batches(
-        videos, rule=ClipRule(), transform=tiny.transforms, size=4, errors="raise"
-    )
+    events = read_batches(videos, Reading(ClipRule(), tiny.transforms, size=4))
     batches = [event for event in events if isinstance(event, Batch)]
     assert [len(batch.frames) for batch in batches] == [4, 4, 4, 1]  # 3 + 1 + 1 + 7 + 1 clips
     owners = [number for batch in batches for number, _ in batch.owners]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..features import Features
     from ..inference import Engine, Precision
     from ..transforms import ClipTransform
-    from ..video import Errors, VideoSource
+    from ..video import Decode, Errors, VideoSource
 
 Self = TypeVar("Self", bound="HubMethods")
 
@@ -74,6 +74,7 @@ class HubMethods(nn.Module):
         engine: Engine | None = None,
         device: str | torch.device | None = None,
         errors: Errors = "raise",
+        decode: Decode = "exact",
         progress: bool = False,
     ) -> Features:
         """Return the features of a video: :func:`c3dhub.extract_features` with this network."""
@@ -98,6 +99,7 @@ class HubMethods(nn.Module):
             engine=engine,
             device=device,
             errors=errors,
+            decode=decode,
             progress=progress,
         )
 

@@ -1,13 +1,20 @@
-"""Where results are written, decided and checked before any work is done."""
+"""Results of videos: where they are written, decided before any work is done, and shown."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import FeaturesError
 from ..files import refuse_special
+
+if TYPE_CHECKING:
+    from ..features import Features
+
+_MOST_ROWS = 12  # of a table on the screen
 
 # Endings that promise another format than the one that is written.
 _OTHER_FORMATS = {".npz", ".npy", ".csv", ".json", ".pt", ".pth", ".pkl", ".parquet", ".h5", ".mat"}
@@ -54,3 +61,50 @@ def _check_targets(targets: dict[str, Path]) -> None:
             raise FeaturesError(
                 f"-o is {target}, but {target.parent} cannot be written to; choose another folder"
             )
+
+
+def show_features(video: str, features: Features, target: Path | None) -> None:
+    lines = [f"{video}: {features!r}", "  clip   seconds             frames       valid"]
+    for i in range(min(len(features), _MOST_ROWS)):
+        seconds = f"{features.start_seconds[i]:8.3f} - {features.end_seconds[i]:.3f}"
+        frames = f"{features.start_frame[i]:6d} - {features.end_frame[i]}"
+        lines.append(f"  {i:4d} {seconds:20s}{frames:14s} {features.n_valid_frames[i]:4d}")
+    if len(features) > _MOST_ROWS:
+        lines.append(f"  ... and {len(features) - _MOST_ROWS} more clips")
+    if target is None:
+        lines.append("  not written; -o FILE.safetensors keeps the features")
+    else:
+        lines.append(f"  written to {target}")
+    for warning in features.warnings:
+        print(f"c3dhub: warning: {video}: {warning}", file=sys.stderr)
+    print("\n".join(lines))
+
+
+def features_json(video: str, features: Features, target: Path | None) -> dict[str, Any]:
+    arrays = {stage: array.tolist() for stage, array in features.arrays.items()}
+    shown = {"output": str(target)} if target is not None else {"features": arrays}
+    return {
+        "video": video,
+        "n_clips": len(features),
+        "stages": {stage: list(array.shape) for stage, array in features.arrays.items()},
+        "start_seconds": features.start_seconds.tolist(),
+        "end_seconds": features.end_seconds.tolist(),
+        "start_frame": features.start_frame.tolist(),
+        "end_frame": features.end_frame.tolist(),
+        "n_valid_frames": features.n_valid_frames.tolist(),
+        "warnings": list(features.warnings),
+        "provenance": features.provenance,
+        **shown,
+    }
+
+
+def show_classes(video: str, found: list[Any], *, per_clip: bool) -> None:
+    lines = [f"{video}:"]
+    groups = found if per_clip else [{"predictions": found}]
+    for group in groups:
+        if per_clip:
+            lines.append(f"  {group['start_seconds']:.3f} - {group['end_seconds']:.3f} s")
+        for p in group["predictions"]:
+            label = p["label"] if p["label"] is not None else "(name unknown)"
+            lines.append(f"  {p['score']:8.4f}  {p['index']:4d}  {label}")
+    print("\n".join(lines))

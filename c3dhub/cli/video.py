@@ -6,12 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from ..clips import Align, Preset, Tail
 from ..errors import C3DHubError
-from .outputs import plan_outputs
+from .outputs import features_json, plan_outputs, show_classes, show_features
 
 if TYPE_CHECKING:
     from ..architectures import VideoNetwork
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MOST_ROWS = 12  # of a table on the screen
 _PRECISIONS = ("float32", "bfloat16", "float16", "int8", "auto")
 
 
@@ -140,12 +138,18 @@ def _add_common(parser: argparse.ArgumentParser, *, nargs: str) -> None:
         help="a clip starts at its time or is centred on it (default: start)",
     )
 
-    output = parser.add_argument_group("output and errors")
+    output = parser.add_argument_group("decoding and output")
     output.add_argument(
         "--errors",
         choices=("raise", "strict"),
         default="raise",
         help="raise (default): keep what came before a decoding error; strict: fail",
+    )
+    output.add_argument(
+        "--decode",
+        choices=("exact", "fast"),
+        default="exact",
+        help="fast: H.264 and large frames in less time, pixels off by about one grey level",
     )
     output.add_argument("--json", action="store_true", help="print JSON")
     output.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -163,8 +167,8 @@ def run_extract(args: argparse.Namespace) -> int:
         if target is not None:
             features.save(target)
         if not args.json:
-            _show_features(video, features, target)
-        return _features_json(video, features, target)
+            show_features(video, features, target)
+        return features_json(video, features, target)
 
     options = _options(args, network)
     return _each(args, extract_many(args.video, stages=stages, pool=not args.maps, **options), show)
@@ -185,7 +189,7 @@ def run_classify(args: argparse.Namespace) -> int:
 
     def show(video: str, predictions: list[Any]) -> dict[str, Any]:
         if not args.json:
-            _show_classes(video, predictions, per_clip=args.per_clip)
+            show_classes(video, predictions, per_clip=args.per_clip)
         return {"video": video, "clips" if args.per_clip else "predictions": predictions}
 
     return _each(args, found(), show)
@@ -211,7 +215,7 @@ def _network(args: argparse.Namespace) -> VideoNetwork:
 def _options(args: argparse.Namespace, network: VideoNetwork) -> dict[str, Any]:
     """Return what extract_many and classify have in common."""
     names = ("clip_len", "clip_stride", "frame_stride", "fps", "start", "end", "tail", "align")
-    more = ("preset", "batch_size", "errors")
+    more = ("preset", "batch_size", "errors", "decode")
     # Where one table after the other appears on the screen, they are the progress.
     shown = len(args.video) > 1 and not args.json and sys.stdout.isatty()
     progress = not args.quiet and sys.stderr.isatty() and not shown
@@ -245,53 +249,6 @@ def _each(
         for failure in failures:
             _say(f"  {failure}")
     return 1 if failures else 0
-
-
-def _show_features(video: str, features: Features, target: Path | None) -> None:
-    lines = [f"{video}: {features!r}", "  clip   seconds             frames       valid"]
-    for i in range(min(len(features), _MOST_ROWS)):
-        seconds = f"{features.start_seconds[i]:8.3f} - {features.end_seconds[i]:.3f}"
-        frames = f"{features.start_frame[i]:6d} - {features.end_frame[i]}"
-        lines.append(f"  {i:4d} {seconds:20s}{frames:14s} {features.n_valid_frames[i]:4d}")
-    if len(features) > _MOST_ROWS:
-        lines.append(f"  ... and {len(features) - _MOST_ROWS} more clips")
-    if target is None:
-        lines.append("  not written; -o FILE.safetensors keeps the features")
-    else:
-        lines.append(f"  written to {target}")
-    for warning in features.warnings:
-        _say(f"warning: {video}: {warning}")
-    print("\n".join(lines))
-
-
-def _features_json(video: str, features: Features, target: Path | None) -> dict[str, Any]:
-    arrays = {stage: array.tolist() for stage, array in features.arrays.items()}
-    shown = {"output": str(target)} if target is not None else {"features": arrays}
-    return {
-        "video": video,
-        "n_clips": len(features),
-        "stages": {stage: list(array.shape) for stage, array in features.arrays.items()},
-        "start_seconds": features.start_seconds.tolist(),
-        "end_seconds": features.end_seconds.tolist(),
-        "start_frame": features.start_frame.tolist(),
-        "end_frame": features.end_frame.tolist(),
-        "n_valid_frames": features.n_valid_frames.tolist(),
-        "warnings": list(features.warnings),
-        "provenance": features.provenance,
-        **shown,
-    }
-
-
-def _show_classes(video: str, found: list[Any], *, per_clip: bool) -> None:
-    lines = [f"{video}:"]
-    groups = found if per_clip else [{"predictions": found}]
-    for group in groups:
-        if per_clip:
-            lines.append(f"  {group['start_seconds']:.3f} - {group['end_seconds']:.3f} s")
-        for p in group["predictions"]:
-            label = p["label"] if p["label"] is not None else "(name unknown)"
-            lines.append(f"  {p['score']:8.4f}  {p['index']:4d}  {label}")
-    print("\n".join(lines))
 
 
 def _say(text: str) -> None:
