@@ -47,7 +47,7 @@ class Settings:
     ----------
     repeats: rounds that count.
     seconds: of each video, for the steady state.
-    batch: clips at once for the network alone and for the batched plain network.
+    batch: clips for the network alone; so many at once for the batched plain network.
     matmul_size: side of the matrices.
     piece_seconds, pieces: length and number of the short videos.
     whole_seconds: of the first video for whole processes, None for all of it.
@@ -79,7 +79,7 @@ def network_alone(subject: Subject, settings: Settings, *, say: Say) -> list[Fig
     works["network", PLAIN] = network_work(network, clips, batch=1)
     works["network", PLAIN_BATCHED] = network_work(network, clips, batch=batch)
     for form in subject.forms:
-        works["network", form.way] = network_work(form.network, clips, batch=batch)
+        works["network", form.way] = network_work(form.network, clips)
     found = interleaved(works, repeats=2 * settings.repeats - 1, say=say)
     units = {"matmul": "GFLOP/s", "network": "clips/s"}
     return [rate_figure(what, t, unit=units[what], way=way) for (what, way), t in found.items()]
@@ -95,7 +95,7 @@ def on_video(subject: Subject, settings: Settings, video: Path, *, say: Say) -> 
     for way, batch in ((PLAIN, 1), (PLAIN_BATCHED, settings.batch)):
         works["end to end", way] = _baseline_work(subject, settings, video, batch=batch)
     for form in subject.forms:
-        works["network", form.way] = network_work(form.network, clips, batch=settings.batch)
+        works["network", form.way] = network_work(form.network, clips)
         work = end_to_end_work(str(video), network=form.network, end=end)
         works["end to end", form.way] = work
     warm_up(str(video), networks=[form.network for form in subject.forms])

@@ -128,8 +128,8 @@ def _short_line(record: Record, ratio: Figure) -> str:
 def _legend(record: Record) -> list[str]:
     setup = record.setup
     return [
-        f"x: times {PLAIN}, of the medians (of the fastest runs); {PLAIN_BATCHED} and the network "
-        f"columns: {setup['batch']} clips at once",
+        f"x: times {PLAIN}, of the medians (of the fastest runs); {PLAIN_BATCHED}: "
+        f"{setup['batch']} clips at once; the forms: as many as extract_features takes",
         f"VIDEO clips/s: end to end on its first {setup['seconds']:g} s, everything ready; "
         "/(d+n): its time over decoding alone + network alone",
         f"process s: start to end of a process, on {setup['videos'][0]}; MB: its peak memory; "

@@ -15,11 +15,12 @@ from ..errors import C3DHubError
 from ..extract import extract_features, extract_many
 from ..inference import native_bfloat16
 from ..reader import batches, read_clips
+from ..running import fitting_batch_size
 from ..video import open_video
 from .timing import Work
 
 BATCH = 8
-"""Clips that the network alone is given at once."""
+"""Clips that are read at once where only reading is measured."""
 
 MATMUL_SIZE = 4096
 
@@ -44,8 +45,13 @@ def matmul_precisions(device: torch.device) -> tuple[str, ...]:
     return ("float32", "bfloat16") if native_bfloat16(device) else ("float32",)
 
 
-def network_work(network: VideoNetwork, clips: Tensor, *, batch: int = BATCH) -> Work:
-    """Return work that puts float32 ``clips`` (N, 3, T, H, W) through to the pooled features."""
+def network_work(network: VideoNetwork, clips: Tensor, *, batch: int | None = None) -> Work:
+    """Return work that puts float32 ``clips`` (N, 3, T, H, W) through to the pooled features.
+
+    ``batch`` clips at once; None takes as many as ``extract_features`` would.
+    """
+    if batch is None:
+        batch = fitting_batch_size(None, network, ClipRule(clip_len=network.config.clip_len))
     on_device = clips.to(network.device)
     parts = [on_device[i : i + batch] for i in range(0, len(clips), batch)]
 

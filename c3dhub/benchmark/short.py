@@ -110,7 +110,7 @@ def _setup(subject: Subject) -> dict[str, object]:
         "architecture": config.architecture,
         "clip": [config.clip_len, config.input.crop_size, config.input.crop_size],
         "gflop_per_clip": count_flops(subject.network, config.clip_len) / 1e9,
-        "batch": BATCH,
+        "clips": BATCH,
         "video": name_of(subject.video),
         "error_clips": len(subject.clips),
     }
