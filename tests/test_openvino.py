@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import pickle
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -257,3 +259,18 @@ def test_slow_bfloat16_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "native_bfloat16", lambda _: False)
     with pytest.warns(UserWarning, match="slower than float32 here"):
         precision.resolve("bfloat16", None, torch.device("cpu"))
+
+
+def test_preparing_leaves_logging_and_the_streams_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.root, "handlers", [])
+    level, streams = logging.root.manager.disable, (sys.stdout, sys.stderr)
+    network = make("resnet10")
+    inference_form(network, precision="int8")
+    assert logging.root.handlers == []
+    assert logging.root.manager.disable == level
+    assert (sys.stdout, sys.stderr) == streams
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.strip() == "preparing resnet10 in int8 for OpenVINO: this takes a while, once"

@@ -98,11 +98,8 @@ def _compiled(
 
     def make() -> Any:
         # Nobody should wonder why the first video waits.
-        logger.warning(
-            "%s: preparing %s for OpenVINO; this takes a while, once",
-            network.config.name,
-            precision,
-        )
+        what = f"{network.config.name} in {precision}"
+        logger.warning("preparing %s for OpenVINO: this takes a while, once", what)
         shape = (network.config.clip_len, *(network.config.input.crop_size,) * 2)
         model = to_openvino(fold(network, "float32"), clip_shape=shape)
         if not is_int8:

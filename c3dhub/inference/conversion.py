@@ -7,11 +7,11 @@ the internet: what reports is not called, or switched off.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -79,14 +79,23 @@ def quantise(model: Any, clips: Tensor) -> Any:
         nncf.set_log_level(before)
 
 
+class _Nowhere(io.TextIOBase):
+    """Takes any text. Never closed: a library may keep the stream that it found."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+_NOWHERE = _Nowhere()
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the libraries' progress bars, advice and deprecations from the user's screen."""
-    disabled = logging.root.manager.disable
+    disabled, handlers = logging.root.manager.disable, list(logging.root.handlers)
     with contextlib.ExitStack() as stack:
-        nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
-        stack.enter_context(contextlib.redirect_stdout(nowhere))
-        stack.enter_context(contextlib.redirect_stderr(nowhere))
+        stack.enter_context(contextlib.redirect_stdout(_NOWHERE))
+        stack.enter_context(contextlib.redirect_stderr(_NOWHERE))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
@@ -94,3 +103,5 @@ def _quiet() -> Iterator[None]:
             yield
         finally:
             logging.disable(disabled)
+            # ``logging.warning`` of a library gives the root logger a handler where it has none.
+            logging.root.handlers[:] = handlers
