@@ -25,6 +25,7 @@ class Act:
     repeat: (angle, degrees, cycles per second), swung as long as ``during`` lasts.
     during: the times between which ``repeat`` is at work.
     travel: heights per second that the figure walks without end.
+    least: seconds that the timeline takes at the fastest.
     """
 
     keys: Keys
@@ -34,6 +35,7 @@ class Act:
     repeat: tuple[tuple[str, float, float], ...] = ()
     during: tuple[float, float] = (-9.0, 9.0)
     travel: float = 0.0
+    least: float = 0.8
 
 
 def both(**pose: float) -> dict[str, float]:
@@ -66,11 +68,13 @@ def wave(u: Draw) -> Act:
     if u(0, 1) < 0.5:
         up = {"arm_r": 10.0, "out_r": u(70, 105), "swing_r": u(45, 65)}
         sway = (("swing_r", u(20, 35), rate), ("out_r", u(0, 10), rate))
+        yaw = u(-50, 50) + (90 if u(0, 1) < 0.3 else -90)  # from the side one would not see it
     else:
         up = {"arm_r": u(95, 130), "out_r": 25.0, "elbow_r": u(30, 60)}
-        sway = (("swing_r", u(22, 38), rate), ("out_r", u(0, 12), rate))
-    return Act([(0, {}), (0.2, up), (0.8, up), (1, {})], (0.25, 0.75), repeat=sway,
-               during=(0.12, 0.88))  # fmt: skip
+        sway = (("swing_r", u(22, 38), rate), ("elbow_r", u(18, 30), rate), ("arm_r", 6.0, rate))
+        yaw = u(-180, 180)
+    return Act([(0, {}), (0.2, up), (0.8, up), (1, {})], (0.25, 0.75), repeat=sway, yaw=yaw,
+               during=(0.12, 0.88), least=1.2)  # fmt: skip
 
 
 def point(u: Draw) -> Act:
@@ -146,7 +150,8 @@ def jumping_jack(u: Draw) -> Act:
     sway = tuple((f"out_{s}", half, rate) for s in "rl") + tuple(
         (f"apart_{s}", 13.0, rate) for s in "rl"
     )
-    return Act(still(middle), (0.1, 0.9), repeat=sway)
+    yaw = u(-55, 55) + (90 if u(0, 1) < 0.3 else -90)  # from the side one would not see it
+    return Act(still(middle), (0.1, 0.9), repeat=sway, yaw=yaw)
 
 
 def _lying(u: Draw) -> tuple[dict[str, float], dict[str, float]]:
@@ -180,7 +185,7 @@ def clap(u: Draw) -> Act:
     much, rate = u(20, 28), u(1.6, 3.2)
     repeat = tuple((f"swing_{s}", much, rate) for s in "rl")
     return Act([(0, {}), (0.15, middle), (0.85, middle), (1, {})], (0.2, 0.8), repeat=repeat,
-               during=(0.1, 0.9))  # fmt: skip
+               during=(0.1, 0.9), yaw=u(-200, 20))  # fmt: skip
 
 
 def raise_arms(u: Draw) -> Act:
@@ -203,7 +208,7 @@ def drink(u: Draw) -> Act:
     """Bring one hand to the mouth, hold it there, lower it."""
     up = {"arm_r": u(35, 60), "elbow_r": u(110, 130), "swing_r": -u(10, 30), "nod": -u(0, 15)}
     core = (0.16, 0.28) if u(0, 1) < 0.6 else (0.72, 0.84)
-    return Act([(0, {}), (0.32, up), (0.68, up), (1, {})], core)
+    return Act([(0, {}), (0.32, up), (0.68, up), (1, {})], core, yaw=u(-200, 20), least=1.1)
 
 
 def turn_around(u: Draw) -> Act:

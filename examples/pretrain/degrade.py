@@ -7,7 +7,6 @@ from functools import lru_cache
 import numpy as np
 import torch
 from drawing import Pixels
-from numpy.typing import NDArray
 from torch.nn import functional as F
 
 
@@ -16,7 +15,7 @@ def degrade(frames: Pixels, rng: np.random.Generator) -> Pixels:
     kind = rng.random(5)
     if kind[0] < 0.2:
         frames = _small_and_large(frames, float(rng.uniform(0.4, 0.85)))
-    if kind[1] < 0.1:
+    if kind[1] < 0.07:
         frames = _blocks(frames, int(rng.choice([6, 10, 16])))
     if kind[2] < 0.08:
         frames = frames[np.arange(len(frames)) // 2 * 2]
@@ -56,16 +55,17 @@ def _flicker(frames: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def _noise(frames: Pixels, rng: np.random.Generator) -> Pixels:
-    bank = _noise_bank()[int(rng.integers(0, 4))]
-    start = int(rng.integers(0, bank.size - frames.size))
-    noisy = np.add(frames, bank[start : start + frames.size].reshape(frames.shape), dtype=np.int16)
-    return np.minimum(np.maximum(noisy, 0), 255).astype(np.uint8)
+    more, less = _noise_bank()
+    level, start = int(rng.integers(0, 4)), int(rng.integers(0, more.shape[1] - frames.size))
+    place = slice(start, start + frames.size)
+    up, down = (bank[level, place].reshape(frames.shape) for bank in (more, less))
+    # Saturating arithmetic that never leaves uint8.
+    return np.maximum(np.minimum(frames, ~up) + up, down) - down
 
 
 @lru_cache(maxsize=1)
-def _noise_bank() -> NDArray[np.int8]:
-    """Return int8 (4, n): noise with deviations of 1, 2.5, 5 and 9."""
+def _noise_bank() -> tuple[Pixels, Pixels]:
+    """Return what to add and what to take off, uint8 (4, n): deviations of 1, 2.5, 5 and 9."""
     rng = np.random.default_rng(19980613)
-    plane = rng.normal(size=1 << 20)
-    levels = np.array([1, 2.5, 5, 9])[:, None]
-    return np.clip(np.rint(levels * plane), -40, 40).astype(np.int8)
+    plane = np.rint(np.array([[1.0], [2.5], [5.0], [9.0]]) * rng.normal(size=1 << 20))
+    return plane.clip(0, 40).astype(np.uint8), (-plane).clip(0, 40).astype(np.uint8)

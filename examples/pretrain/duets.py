@@ -93,7 +93,7 @@ def shake_hands(u: Draw) -> Duet:
     arm, rate, much = u(32, 50), u(1.5, 3.0), u(4, 9)
     hold = {"arm_r": arm, "elbow_r": u(20, 40), "out_r": 2.0, "lean": u(0, 10), "twist": u(0, 15)}
     act = Act([(0, {}), (0.28, hold), (0.75, hold), (1, {})], (0.15, 0.85),
-              repeat=(("arm_r", much, rate), ("elbow_r", much, rate)), during=(0.26, 0.77))  # fmt: skip
+              repeat=(("arm_r", much, rate), ("elbow_r", much, rate)), during=(0.26, 0.77), least=1.3)  # fmt: skip
     late = replace(act, keys=[(0, {}), (0.1, {}), *act.keys[1:]])
     return _met(u, act, late, u(0.52, 0.6))
 
@@ -108,7 +108,7 @@ def hug(u: Draw) -> Duet:
         hold = arms | {"lean": u(2, 12), "go": gap / 2, "nod": 10.0}
         keys.append([(0, {}), (0.2, wide), (0.4, hold), (0.75, hold), (0.9, wide), (1, {})])
     core = (0.15, 0.42) if u(0, 1) < 0.7 else (0.42, 0.9)
-    return _met(u, Act(keys[0], core), Act(keys[1], core), gap + u(0.16, 0.22))
+    return _met(u, Act(keys[0], core, least=1.4), Act(keys[1], core), gap + u(0.16, 0.22))
 
 
 def _thrown_back(u: Draw, start: float, *, far: float) -> Keys:

@@ -48,7 +48,7 @@ def render(seed: int, index: int, *, plain: bool = False) -> tuple[Pixels, int]:
     draw(frames, _joined(limbs if passing is None else [*limbs, passing]),
          softness=float(rng.uniform(0.9, 1.7)))  # fmt: skip
     frames = frames if plain else degrade(frames, rng)
-    return np.ascontiguousarray(frames[..., :3]), label
+    return _without_padding(frames), label
 
 
 def people(seed: int, index: int) -> tuple[list[Person], int]:
@@ -69,6 +69,17 @@ def _follow(label: int, actors: list[Person], view: View) -> Floats | None:
         return None
     way: Floats = actors[0].points[:, JOINT["pelvis"], 0] * np.float32(view.scale)
     return way
+
+
+def _without_padding(frames: Pixels) -> Pixels:
+    """Return (..., 3) of (..., 4): three words out of four, faster than copying threes of bytes."""
+    words = np.ascontiguousarray(frames).view("<u4").reshape(-1, 4) & np.uint32(0xFFFFFF)
+    a, b, c, d = words.T
+    out = np.empty((len(words), 3), dtype="<u4")
+    out[:, 0] = a | b << 24
+    out[:, 1] = b >> 8 | c << 16
+    out[:, 2] = c >> 16 | d << 8
+    return out.view(np.uint8).reshape(*frames.shape[:-1], 3)
 
 
 def _still() -> Camera:

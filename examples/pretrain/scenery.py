@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from cast import FRAMES, Person
+from cast import FRAMES, Person, pick
 from drawing import TEXTURE, Floats, Limbs, Pixels
 from torch.nn import functional as F
 from wardrobe import cloth_colour
@@ -17,6 +17,9 @@ SIZE = 112  # pixels, both sides of a frame
 MARGIN = 24  # pixels of scenery beyond each side of the frame
 _CANVAS = SIZE + 2 * MARGIN
 _BANK = 32  # textures
+_HUES = np.array(  # asphalt, earth, wood, grass, sky
+    [[0, 0, 0], [0.05, 0, -0.15], [0.3, 0.05, -0.4], [0.45, 0, -0.5], [-0.2, 0.35, -0.4], [-0.3, 0.05, 0.5]]
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class View:
 def look_at(people: list[Person], rng: np.random.Generator) -> View:
     """Choose a size and a place so that most of the acting figures can be seen most of the time."""
     scale = SIZE * float(np.clip(rng.normal(0.76, 0.15), 0.42, 1.2))
-    tilt = float(np.deg2rad(rng.choice([rng.uniform(0, 8), rng.uniform(8, 35)])))
+    tilt = float(np.deg2rad(pick(rng, (rng.uniform(0, 8), rng.uniform(8, 35)))))
     acting = people[0].points if len(people) == 1 else np.concatenate([p.points for p in people[:2]])
     x = SIZE / 2 - scale * float(acting[..., 0].mean()) + float(rng.normal(0, 10))
     y = SIZE / 2 + scale * 0.5 * np.cos(tilt) + float(rng.normal(0, 9))
@@ -133,9 +136,9 @@ def _scenery(view: View, rng: np.random.Generator) -> Pixels:
     horizon = int(MARGIN + view.y - view.scale * rng.uniform(-0.05, 1.2))
     if rng.random() < 0.55 and 4 < horizon < _CANVAS - 4:
         canvas[:horizon] = _surface(rng)[:horizon]
-    for _ in range(int(rng.choice([0, 0, 1, 3, 6]))):
+    for _ in range(int(pick(rng, (0, 0, 0, 1, 3, 6)))):
         _box(canvas, rng)
-    for _ in range(int(rng.choice([0, 1, 2, 4]))):
+    for _ in range(int(pick(rng, (0, 1, 2, 4)))):
         _line(canvas, rng)
     canvas *= np.linspace(*rng.uniform(0.8, 1.15, 2), _CANVAS, dtype=np.float32)[:, None]
     out = np.zeros((_CANVAS, _CANVAS, 4), dtype=np.uint8)
@@ -153,10 +156,18 @@ def _surface(rng: np.random.Generator) -> Floats:
         plane = plane[:, ::-1]
     if rng.random() < 0.2:
         plane = plane + _bricks(rng)
-    colour, other = cloth_colour(rng), cloth_colour(rng)
-    strength = np.float32(rng.choice([4, 10, 20, 40]) * rng.uniform(0.6, 1.4))
+    colour, other = _place_colour(rng), cloth_colour(rng)
+    strength = np.float32(pick(rng, (4, 8, 15, 35)) * rng.uniform(0.6, 1.4))
     tint = (other - colour) / np.maximum(np.linalg.norm(other - colour), 1) * 0.7 + 0.6
     return colour[:, None, None] + (strength * tint).astype(np.float32)[:, None, None] * plane
+
+
+def _place_colour(rng: np.random.Generator) -> Floats:
+    """Return an RGB colour as floors, walls, grass and the sky have it: mostly dull."""
+    grey = rng.uniform(25, 225)
+    hue = _HUES[rng.integers(len(_HUES))] if rng.random() < 0.85 else rng.uniform(-1, 1, 3)
+    colour = grey * (1 + rng.uniform(0.0, 0.6) * hue)
+    return np.clip(colour, 5, 250).astype(np.float32)
 
 
 def _bricks(rng: np.random.Generator) -> Floats:
@@ -165,7 +176,7 @@ def _bricks(rng: np.random.Generator) -> Floats:
     row = (grid % high < 1).astype(np.float32)[:, None]
     offset = (grid // high % 2)[:, None] * (wide // 2) * int(rng.integers(0, 2))
     column = ((grid[None] + offset) % wide < 1).astype(np.float32)
-    bricks: Floats = np.maximum(row, column) * np.float32(rng.choice([-1.5, -0.8, 1.0]))
+    bricks: Floats = np.maximum(row, column) * np.float32(pick(rng, (-1.5, -0.8, 1.0)))
     return bricks
 
 
@@ -179,12 +190,12 @@ def _box(canvas: Floats, rng: np.random.Generator) -> None:
 
 def _line(canvas: Floats, rng: np.random.Generator) -> None:
     """A straight dark or bright line, as between slabs or along a road."""
-    angle = float(rng.choice([0.0, np.pi / 2, rng.uniform(0, np.pi)])) + float(rng.normal(0, 0.04))
+    angle = pick(rng, (0.0, np.pi / 2, rng.uniform(0, np.pi))) + float(rng.normal(0, 0.04))
     grid = np.arange(_CANVAS, dtype=np.float32) - float(rng.uniform(20, _CANVAS - 20))
     away = np.abs(np.float32(np.sin(angle)) * grid + np.float32(np.cos(angle)) * grid[:, None])
     width = np.float32(rng.uniform(0.4, 3))
     weight = np.minimum(np.maximum(width - away + np.float32(0.5), 0), 1)
-    canvas += weight * np.float32(rng.choice([-50, -25, 40]))
+    canvas += weight * np.float32(pick(rng, (-50, -25, 40)))
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from body import JOINT
-from cast import Person
+from cast import Person, pick
 from drawing import TEXTURE, Floats, Limbs, Pixels
 
 Projection = Callable[[Floats], tuple[Floats, Floats]]  # (F, n, 3) -> pixels (F, n, 2), scale (F, n)
@@ -100,8 +100,8 @@ def _covers(person: Person, rng: np.random.Generator, light: float) -> dict[str,
     hair = _HAIRS[rng.integers(len(_HAIRS))] + rng.normal(0, 8, 3)
     top, legs, shoe = (cloth_colour(rng) for _ in range(3))
     plain = np.zeros(TEXTURE, dtype=np.float32)
-    top_cloth = _shaded(_cloth(top, rng), light)
-    legs_cloth = _shaded(_cloth(legs, rng), light)
+    top_cloth = _shaded(_cloth(top, rng, motley=0.45), light)
+    legs_cloth = _shaded(_cloth(legs, rng, motley=0.15), light)
     bare = _shaded(_mixed(skin, skin, plain), light)
     dark = _shaded(_mixed(shoe * 0.6, shoe, plain), light)
     head = _shaded(_mixed(skin, hair, _hair(float(person.facing.mean()), rng)), light)
@@ -118,14 +118,14 @@ def _covers(person: Person, rng: np.random.Generator, light: float) -> dict[str,
 
 def cloth_colour(rng: np.random.Generator) -> Floats:
     """Return an RGB colour as clothes have it: often grey, dark, white or denim."""
-    grey = rng.choice([30, 60, 110, 170, 230]) + rng.normal(0, 12)
+    grey = pick(rng, (30, 60, 110, 170, 230)) + rng.normal(0, 12)
     vivid = rng.uniform(0, 255, 3)
-    share = rng.choice([0.1, 0.5, 1.0])
+    share = pick(rng, (0.1, 0.3, 0.5, 1.0))
     return np.clip(share * vivid + (1 - share) * grey, 5, 250).astype(np.float32)
 
 
-def _cloth(colour: Floats, rng: np.random.Generator) -> Floats:
-    other = cloth_colour(rng) if rng.random() < 0.45 else colour * rng.uniform(0.75, 1.2)
+def _cloth(colour: Floats, rng: np.random.Generator, *, motley: float) -> Floats:
+    other = cloth_colour(rng) if rng.random() < motley else colour * rng.uniform(0.75, 1.2)
     return _mixed(colour, other, _patterns()[rng.integers(len(_patterns()))])
 
 
@@ -148,7 +148,7 @@ def _hair(facing: float, rng: np.random.Generator) -> Floats:
     """Return where hair is on a head (32, 24): row 31 is the crown, column 0 the back."""
     front = -np.sin(np.deg2rad(facing))  # 1 looks into the camera, -1 away from it
     back = 0.42 * (1 - front) if front > 0 else 0.42 - 0.6 * front
-    low = rng.choice([0.45, 0.3, 0.05])
+    low = pick(rng, (0.45, 0.3, 0.05))
     row = np.linspace(0, 1, TEXTURE[0])[:, None]
     column = np.linspace(0, 1, TEXTURE[1])[None]
     hair = (row > 0.72) | ((column < back) & (row > low))
