@@ -50,7 +50,12 @@ def still(pose: dict[str, float] | None = None) -> Keys:
 
 def stand(u: Draw) -> Act:
     """Stand, with the arms as people hold them."""
-    poses = ({}, {}, both(elbow=95, swing=-50, out=12), both(arm=-18, swing=-25, elbow=15))
+    poses: tuple[dict[str, float], ...] = (
+        {},
+        {},
+        both(elbow=95, swing=-50, out=12),
+        both(arm=-18, swing=-25, elbow=15),
+    )
     return Act(still(poses[int(u(0, 4))]))
 
 
@@ -65,6 +70,7 @@ def _travel(yaw: float, *, run: bool) -> Callable[[Draw], Act]:
 def wave(u: Draw) -> Act:
     """Raise one hand and swing it."""
     rate = u(1.2, 2.6)
+    sway: tuple[tuple[str, float, float], ...]
     if u(0, 1) < 0.5:
         up = {"arm_r": 10.0, "out_r": u(70, 105), "swing_r": u(45, 65)}
         sway = (("swing_r", u(20, 35), rate), ("out_r", u(0, 10), rate))
@@ -80,7 +86,11 @@ def wave(u: Draw) -> Act:
 def point(u: Draw) -> Act:
     """Raise one arm straight out and hold it."""
     aside = u(0, 1) < 0.3
-    far = {"arm_r": u(5, 20), "out_r": u(70, 95)} if aside else {"arm_r": u(75, 105), "out_r": u(0, 20)}
+    far = (
+        {"arm_r": u(5, 20), "out_r": u(70, 95)}
+        if aside
+        else {"arm_r": u(75, 105), "out_r": u(0, 20)}
+    )
     far |= {"elbow_r": u(0, 8), "twist": u(0, 15)}
     core = (0.16, 0.26) if u(0, 1) < 0.6 else (0.74, 0.84)
     return Act([(0, {}), (0.3, far), (0.7, far), (1, {})], core)
@@ -88,7 +98,14 @@ def point(u: Draw) -> Act:
 
 def punch(u: Draw) -> Act:
     """Shoot one fist forward out of a guard."""
-    guard = {"arm_r": 40.0, "elbow_r": 105.0, "arm_l": 45.0, "elbow_l": 105.0, "hip_l": 12.0, "hip_r": -14.0}
+    guard = {
+        "arm_r": 40.0,
+        "elbow_r": 105.0,
+        "arm_l": 45.0,
+        "elbow_l": 105.0,
+        "hip_l": 12.0,
+        "hip_r": -14.0,
+    }
     back = guard | {"arm_r": u(-30, 10), "elbow_r": 115.0, "twist": -20.0}
     far = guard | {"arm_r": u(80, 100), "elbow_r": 4.0, "twist": u(20, 40), "lean": u(5, 20)}
     start = guard if u(0, 1) < 0.6 else {}
@@ -98,8 +115,8 @@ def punch(u: Draw) -> Act:
 def kick(u: Draw) -> Act:
     """Swing one leg up to the front."""
     back = {"hip_r": -25.0, "knee_r": u(40, 80), "lean": 8.0, "arm_l": 30.0}
-    far = {"hip_r": u(70, 105), "knee_r": u(0, 12), "lean": -u(10, 30), "arm_r": -30.0, "arm_l": 35.0,
-           "out_l": 30.0, "out_r": 30.0}  # fmt: skip
+    far = {"hip_r": u(70, 105), "knee_r": u(0, 12), "lean": -u(10, 30)}
+    far |= {"arm_r": -30.0, "arm_l": 35.0, "out_l": 30.0, "out_r": 30.0}
     return Act([(0, {}), (0.28, back), (0.5, far), (0.7, {"hip_r": 25, "knee_r": 50}), (1, {})],
                (0.36, 0.64))  # fmt: skip
 
@@ -197,9 +214,16 @@ def raise_arms(u: Draw) -> Act:
 
 def throw(u: Draw) -> Act:
     """Draw one arm back overhead and throw."""
-    back = {"arm_r": u(120, 160), "out_r": 30.0, "elbow_r": -u(60, 100), "twist": -35.0, "lean": -10.0,
-            "arm_l": 50.0, "hip_l": 20.0}  # fmt: skip
-    go = {"arm_r": u(80, 110), "elbow_r": 5.0, "twist": 30.0, "lean": 15.0, "hip_r": -15.0, "hip_l": 20.0}
+    back = {"arm_r": u(120, 160), "out_r": 30.0, "elbow_r": -u(60, 100), "arm_l": 50.0}
+    back |= {"twist": -35.0, "lean": -10.0, "hip_l": 20.0}
+    go = {
+        "arm_r": u(80, 110),
+        "elbow_r": 5.0,
+        "twist": 30.0,
+        "lean": 15.0,
+        "hip_r": -15.0,
+        "hip_l": 20.0,
+    }
     after = {"arm_r": u(20, 45), "elbow_r": 15.0, "twist": 35.0, "lean": 25.0, "hip_r": -10.0}
     return Act([(0, {}), (0.35, back), (0.52, go), (0.65, after), (1, {})], (0.38, 0.6))
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]  # float32 throughout, for speed
 Pose = Mapping[str, float]
 
 # Degrees, and body heights where marked. "_r" and "_l" are the two sides.
@@ -125,7 +125,8 @@ def _vector(pose: Pose, *, swap: bool, gain: float) -> Floats:
         factor = 1.0 if name in _PLAIN else gain
         sign = -1.0 if swap and name in ("side", "twist", "roll") else 1.0
         add(row, name, value * factor * sign, swap=swap)
-    return row[0]
+    vector: Floats = row[0]
+    return vector
 
 
 def _limb(forward: Any, outward: Any, side: float) -> Any:
@@ -183,7 +184,7 @@ def _spin(points: Floats, first: int, second: int, angle: Any) -> Floats:
     """Turn (F, n, 3) from axis ``second`` towards axis ``first`` (up falls forward)."""
     c, s = np.cos(angle)[:, None], np.sin(angle)[:, None]
     a, b = points[..., first], points[..., second]
-    turned = points.copy()
+    turned: Floats = points.copy()
     if (first, second) == (0, 1):  # about the vertical: forward turns to the left
         turned[..., 0], turned[..., 1] = c * a - s * b, s * a + c * b
     else:

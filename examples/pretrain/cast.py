@@ -44,7 +44,9 @@ class Timing:
     @property
     def seconds(self) -> Floats:
         """Time of each frame, 0 in the middle of the clip."""
-        return (np.arange(FRAMES, dtype=np.float32) - (FRAMES - 1) / 2) / np.float32(self.fps)
+        middle = (FRAMES - 1) / 2
+        found: Floats = (np.arange(FRAMES, dtype=np.float32) - middle) / np.float32(self.fps)
+        return found
 
     @property
     def timeline(self) -> Floats:
@@ -77,8 +79,13 @@ def cast(label: int, rng: np.random.Generator) -> list[Person]:
         ahead = (0.0 if side < 0 else 180.0) if duet.turned else (180.0 if swap else 0.0)
         yaw = view + ahead + (act.yaw or 0.0) + float(rng.normal(0, 8))
         place = side * duet.distance / 2
-        where = (place * np.cos(np.deg2rad(view)), place * np.sin(np.deg2rad(view)) + u(-0.04, 0.04))
-        people.append(_person(act, timing, rng, yaw=yaw, where=where, sides=bool(rng.random() < 0.5)))
+        where = (
+            place * np.cos(np.deg2rad(view)),
+            place * np.sin(np.deg2rad(view)) + u(-0.04, 0.04),
+        )
+        people.append(
+            _person(act, timing, rng, yaw=yaw, where=where, sides=bool(rng.random() < 0.5))
+        )
     return people + _bystanders(rng, timing, likely=0.15)
 
 

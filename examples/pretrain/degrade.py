@@ -42,16 +42,20 @@ def _blocks(frames: Pixels, level: int) -> Pixels:
     mean = blocks[:, :, ::2, :, ::2].mean(axis=(2, 4), keepdims=True, dtype=np.float32)
     rest = blocks.astype(np.int16) - mean.astype(np.int16)
     rest = (rest + level // 2) // level * level + mean.astype(np.int16)
-    return np.minimum(np.maximum(rest, 0), 255).astype(np.uint8).reshape(frames.shape)
+    rounded: Pixels = np.minimum(np.maximum(rest, 0), 255).astype(np.uint8)
+    return rounded.reshape(frames.shape)
 
 
 def _flicker(frames: Pixels, rng: np.random.Generator) -> Pixels:
     """Change the brightness from frame to frame, or slowly."""
     steps = rng.normal(0, 0.05, len(frames))
     gain = 1 + (steps if rng.random() < 0.4 else np.cumsum(steps) * 0.4)
-    scaled = frames.astype(np.int16) * np.clip(gain * 64, 40, 96).astype(np.int16)[:, None, None, None]
+    scaled = (
+        frames.astype(np.int16) * np.clip(gain * 64, 40, 96).astype(np.int16)[:, None, None, None]
+    )
     # 255 * 96 still fits into 16 bits.
-    return np.minimum(scaled >> 6, 255).astype(np.uint8)
+    bright: Pixels = np.minimum(scaled >> 6, 255).astype(np.uint8)
+    return bright
 
 
 def _noise(frames: Pixels, rng: np.random.Generator) -> Pixels:

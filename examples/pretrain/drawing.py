@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]  # float32 throughout, for speed
 Pixels = NDArray[np.uint8]
 Ints = NDArray[Any]
 
@@ -104,9 +104,7 @@ def _rows(items: _Items, height: int, softness: float) -> tuple[Ints, Ints]:
     return item, np.arange(len(item), dtype=np.int32) + (top - _starts(sizes))[item]
 
 
-def _span(
-    items: _Items, item: Ints, y: Ints, width: int, softness: float
-) -> tuple[Ints, Ints]:
+def _span(items: _Items, item: Ints, y: Ints, width: int, softness: float) -> tuple[Ints, Ints]:
     """Return first and one-past-last x of each row: all within reach of the limb's segment."""
     reach = (np.maximum(items.r0, items.r1) + np.float32(softness / 2))[item]
     ex, ey, length = items.ex[item], items.ey[item], items.length[item]

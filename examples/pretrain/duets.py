@@ -92,8 +92,9 @@ def shake_hands(u: Draw) -> Duet:
     """Reach out, hold hands, shake them."""
     arm, rate, much = u(32, 50), u(1.5, 3.0), u(4, 9)
     hold = {"arm_r": arm, "elbow_r": u(20, 40), "out_r": 2.0, "lean": u(0, 10), "twist": u(0, 15)}
-    act = Act([(0, {}), (0.28, hold), (0.75, hold), (1, {})], (0.15, 0.85),
-              repeat=(("arm_r", much, rate), ("elbow_r", much, rate)), during=(0.26, 0.77), least=1.3)  # fmt: skip
+    shake = (("arm_r", much, rate), ("elbow_r", much, rate))
+    keys: Keys = [(0, {}), (0.28, hold), (0.75, hold), (1, {})]
+    act = Act(keys, (0.15, 0.85), repeat=shake, during=(0.26, 0.77), least=1.3)
     late = replace(act, keys=[(0, {}), (0.1, {}), *act.keys[1:]])
     return _met(u, act, late, u(0.52, 0.6))
 
@@ -123,7 +124,12 @@ def _thrown_back(u: Draw, start: float, *, far: float) -> Keys:
 def push(u: Draw) -> Duet:
     """Push with both hands; the other staggers back."""
     ready = both(arm=u(10, 40), elbow=u(90, 120)) | {"hip_l": 15.0, "hip_r": -15.0}
-    far = both(arm=u(75, 95), elbow=5) | {"lean": u(8, 22), "go": 0.08, "hip_l": 25.0, "hip_r": -25.0}
+    far = both(arm=u(75, 95), elbow=5) | {
+        "lean": u(8, 22),
+        "go": 0.08,
+        "hip_l": 25.0,
+        "hip_r": -25.0,
+    }
     act = Act([(0, {}), (0.3, ready), (0.46, far), (0.62, far), (1, {})], (0.36, 0.6))
     other = Act(_thrown_back(u, 0.42, far=u(0.2, 0.5)))
     return _met(u, act, other, u(0.44, 0.52))
@@ -154,8 +160,12 @@ def kick_other(u: Draw) -> Duet:
     """Kick; the other doubles up or steps back."""
     act = kick(u)
     folded = both(arm=u(20, 50), elbow=60) | {"lean": u(20, 45), "go": -u(0.08, 0.3)}
-    react = folded if u(0, 1) < 0.6 else {"lean": -10.0, "go": -u(0.1, 0.3), "hip_l": 30, "knee_l": 60}
-    other = Act([(0.42, {}), (0.58, react), (0.85, {"go": react["go"]}), (1.1, {"go": react["go"]})])
+    react = (
+        folded if u(0, 1) < 0.6 else {"lean": -10.0, "go": -u(0.1, 0.3), "hip_l": 30, "knee_l": 60}
+    )
+    other = Act(
+        [(0.42, {}), (0.58, react), (0.85, {"go": react["go"]}), (1.1, {"go": react["go"]})]
+    )
     return _met(u, act, other, u(0.5, 0.68))
 
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from figures import CLASSES, FLIPPED, render
+from figures import FLIPPED, render
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 HELD_OUT = 1_000_003  # added to the seed of the training clips
 
 
-class Clips(Dataset[tuple[Tensor, int]]):
+class Clips(Dataset[tuple[Tensor, Tensor]]):
     """``clips[index]`` is uint8 (16, 112, 112, 3) and a label, for any index from 0 on."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         frames, label = render(self.seed, index)
-        return torch.from_numpy(frames), label
+        return torch.from_numpy(frames), torch.tensor(label)
 
 
-class _Turns:
+class _Turns(Sampler[list[int]]):
     """The indices of each batch from ``first`` to ``last``: each clip is seen once."""
 
     def __init__(self, size: int, first: int, last: int) -> None:
@@ -46,7 +46,7 @@ def batches(
     """
     return DataLoader(
         Clips(seed),
-        batch_sampler=_Turns(size, first, last),  # type: ignore[arg-type]
+        batch_sampler=_Turns(size, first, last),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
     )
@@ -66,8 +66,3 @@ def held_out(
     """Return about ``count`` clips that no training with ``seed`` ever sees."""
     last = max(1, round(count / size))
     return batches(seed + HELD_OUT, size=size, first=0, last=last, workers=workers)
-
-
-def class_names() -> tuple[str, ...]:
-    """Return the names of the labels."""
-    return CLASSES

@@ -16,7 +16,16 @@ from torch.optim import Optimizer
 import c3dhub
 from c3dhub.architectures import VideoNetwork
 
-_COLUMNS = ("step", "clips", "seconds", "lr", "loss", "accuracy", "held_out_loss", "held_out_accuracy")
+_COLUMNS = (
+    "step",
+    "clips",
+    "seconds",
+    "lr",
+    "loss",
+    "accuracy",
+    "held_out_loss",
+    "held_out_accuracy",
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,15 @@ class Recipe:
         return max(1, self.clips // self.batch)
 
 
-def save(path: Path, network: VideoNetwork, optimizer: Optimizer, recipe: Recipe, step: int, seconds: float) -> None:  # fmt: skip
+def save(
+    path: Path,
+    network: VideoNetwork,
+    optimizer: Optimizer,
+    recipe: Recipe,
+    *,
+    step: int,
+    seconds: float,
+) -> None:
     """Write a checkpoint through a temporary file: ``step`` batches are done."""
     state = {
         "model": network.state_dict(),
@@ -72,7 +89,9 @@ def save(path: Path, network: VideoNetwork, optimizer: Optimizer, recipe: Recipe
     part.replace(path)
 
 
-def restore(path: Path, network: VideoNetwork, optimizer: Optimizer, recipe: Recipe) -> tuple[int, float]:  # fmt: skip
+def restore(
+    path: Path, network: VideoNetwork, optimizer: Optimizer, recipe: Recipe
+) -> tuple[int, float]:
     """Load a checkpoint into network and optimizer; return the steps done and the seconds taken.
 
     Raises ValueError where it comes from another recipe.
@@ -82,8 +101,8 @@ def restore(path: Path, network: VideoNetwork, optimizer: Optimizer, recipe: Rec
     other = [f"{k} {theirs.get(k)!r}, not {v!r}" for k, v in ours.items() if theirs.get(k) != v]
     if other:
         raise ValueError(
-            f"{path} comes from another recipe: {'; '.join(other)}; resume with the options that it "
-            "was begun with, or choose an empty folder"
+            f"{path} comes from another recipe: {'; '.join(other)}; resume with the options "
+            "that it was begun with, or choose an empty folder"
         )
     network.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])

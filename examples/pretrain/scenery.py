@@ -18,7 +18,14 @@ MARGIN = 24  # pixels of scenery beyond each side of the frame
 _CANVAS = SIZE + 2 * MARGIN
 _BANK = 32  # textures
 _HUES = np.array(  # asphalt, earth, wood, grass, sky
-    [[0, 0, 0], [0.05, 0, -0.15], [0.3, 0.05, -0.4], [0.45, 0, -0.5], [-0.2, 0.35, -0.4], [-0.3, 0.05, 0.5]]
+    [
+        [0, 0, 0],
+        [0.05, 0, -0.15],
+        [0.3, 0.05, -0.4],
+        [0.45, 0, -0.5],
+        [-0.2, 0.35, -0.4],
+        [-0.3, 0.05, 0.5],
+    ]
 )
 
 
@@ -66,7 +73,9 @@ def look_at(people: list[Person], rng: np.random.Generator) -> View:
     """Choose a size and a place so that most of the acting figures can be seen most of the time."""
     scale = SIZE * float(np.clip(rng.normal(0.76, 0.15), 0.42, 1.2))
     tilt = float(np.deg2rad(pick(rng, (rng.uniform(0, 8), rng.uniform(8, 35)))))
-    acting = people[0].points if len(people) == 1 else np.concatenate([p.points for p in people[:2]])
+    acting = (
+        people[0].points if len(people) == 1 else np.concatenate([p.points for p in people[:2]])
+    )
     x = SIZE / 2 - scale * float(acting[..., 0].mean()) + float(rng.normal(0, 10))
     y = SIZE / 2 + scale * 0.5 * np.cos(tilt) + float(rng.normal(0, 9))
     return View(x, y, scale, float(rng.uniform(3.5, 14)), tilt)
@@ -140,7 +149,7 @@ def _scenery(view: View, rng: np.random.Generator) -> Pixels:
         _box(canvas, rng)
     for _ in range(int(pick(rng, (0, 1, 2, 4)))):
         _line(canvas, rng)
-    canvas *= np.linspace(*rng.uniform(0.8, 1.15, 2), _CANVAS, dtype=np.float32)[:, None]
+    canvas *= _ramp(rng, 0.8, 1.15, _CANVAS)[:, None]
     out = np.zeros((_CANVAS, _CANVAS, 4), dtype=np.uint8)
     out[..., :3] = np.minimum(np.maximum(canvas.transpose(1, 2, 0), 0), 255)
     return out
@@ -159,7 +168,9 @@ def _surface(rng: np.random.Generator) -> Floats:
     colour, other = _place_colour(rng), cloth_colour(rng)
     strength = np.float32(pick(rng, (4, 8, 15, 35)) * rng.uniform(0.6, 1.4))
     tint = (other - colour) / np.maximum(np.linalg.norm(other - colour), 1) * 0.7 + 0.6
-    return colour[:, None, None] + (strength * tint).astype(np.float32)[:, None, None] * plane
+    much = (strength * tint).astype(np.float32)[:, None, None]
+    surface: Floats = colour[:, None, None] + much * plane
+    return surface
 
 
 def _place_colour(rng: np.random.Generator) -> Floats:
@@ -180,11 +191,17 @@ def _bricks(rng: np.random.Generator) -> Floats:
     return bricks
 
 
+def _ramp(rng: np.random.Generator, low: float, high: float, count: int) -> Floats:
+    """Return (count,) from one random number to another."""
+    first, last = rng.uniform(low, high, 2)
+    return np.linspace(first, last, count, dtype=np.float32)
+
+
 def _box(canvas: Floats, rng: np.random.Generator) -> None:
     high, wide = rng.integers(5, 70, 2)
     top, left = rng.integers(-10, _CANVAS - 5, 2)
     part = canvas[:, max(top, 0) : top + high, max(left, 0) : left + wide]
-    shade = np.linspace(*rng.uniform(0.8, 1.1, 2), part.shape[2], dtype=np.float32)
+    shade = _ramp(rng, 0.8, 1.1, part.shape[2])
     part += (cloth_colour(rng)[:, None, None] * shade - part) * np.float32(rng.uniform(0.5, 1))
 
 

@@ -4,8 +4,8 @@ python examples/pretrain/train.py runs/figures                    # begins, or g
 python examples/pretrain/train.py runs/figures --stop-after 60    # minutes; go on later
 
 The folder gets last.pt (network, optimizer, position), log.csv and, at the end, a model that
-``c3dhub.load("runs/figures/model")`` reads. A run that was stopped, even by SIGKILL, and begun again
-ends with the same weights as one left alone.
+``c3dhub.load("runs/figures/model")`` reads. A run that was stopped, even by SIGKILL, and begun
+again ends with the same weights as one left alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import argparse
 import math
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
@@ -55,9 +55,7 @@ class Trainer:
         self.stopping = False
         folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
-            self.step, self.seconds = restore(
-                self.checkpoint, self.network, self.optimizer, recipe
-            )
+            self.step, self.seconds = restore(self.checkpoint, self.network, self.optimizer, recipe)
         self.log = Log(folder / "log.csv", step=self.step)
 
     @property
@@ -67,7 +65,14 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint."""
-        save(self.checkpoint, self.network, self.optimizer, self.recipe, self.step, self.seconds)
+        save(
+            self.checkpoint,
+            self.network,
+            self.optimizer,
+            self.recipe,
+            step=self.step,
+            seconds=self.seconds,
+        )
 
     def train(
         self,
@@ -106,9 +111,7 @@ class Trainer:
 
     def test(self, clips: int) -> tuple[float, float]:
         """Return mean loss and accuracy (0 to 1) on held-out clips, and log them."""
-        loader = held_out(
-            self.recipe.seed, clips, size=self.recipe.batch, workers=self.workers
-        )
+        loader = held_out(self.recipe.seed, clips, size=self.recipe.batch, workers=self.workers)
         loss, accuracy = evaluate(self.network, loader, self._autocast)
         row = self._position() | {"held_out_loss": loss, "held_out_accuracy": accuracy}
         self.log.add(row)
@@ -225,13 +228,13 @@ def prepare(network: VideoNetwork, frames: Tensor) -> Tensor:
 def evaluate(
     network: VideoNetwork,
     loader: Iterable[tuple[Tensor, Tensor]],
-    autocast: type[AbstractContextManager[object]] | object,
+    autocast: Callable[[], AbstractContextManager[object]],
 ) -> tuple[float, float]:
     """Return mean cross entropy and accuracy."""
     network.eval()
     loss = right = count = 0.0
     for frames, labels in loader:
-        with autocast():  # type: ignore[operator]
+        with autocast():
             logits = network(prepare(network, frames)).float()
         labels = labels.to(logits.device)
         loss += float(F.cross_entropy(logits, labels, reduction="sum"))

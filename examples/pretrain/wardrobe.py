@@ -10,7 +10,9 @@ from body import JOINT
 from cast import Person, pick
 from drawing import TEXTURE, Floats, Limbs, Pixels
 
-Projection = Callable[[Floats], tuple[Floats, Floats]]  # (F, n, 3) -> pixels (F, n, 2), scale (F, n)
+Projection = Callable[
+    [Floats], tuple[Floats, Floats]
+]  # (F, n, 3) -> pixels (F, n, 2), scale (F, n)
 
 # Limb: ends, radius at each in body heights, how flat the caps, depth added, what covers it.
 _PARTS: tuple[tuple[str, str, float, float, float, float, str], ...] = (
@@ -152,7 +154,8 @@ def _hair(facing: float, rng: np.random.Generator) -> Floats:
     row = np.linspace(0, 1, TEXTURE[0])[:, None]
     column = np.linspace(0, 1, TEXTURE[1])[None]
     hair = (row > 0.72) | ((column < back) & (row > low))
-    return hair.astype(np.float32)
+    share: Floats = hair.astype(np.float32)
+    return share
 
 
 @lru_cache(maxsize=1)
@@ -161,7 +164,7 @@ def _patterns() -> tuple[Floats, ...]:
     rng = np.random.default_rng(20180407)
     row = np.arange(TEXTURE[0], dtype=np.float32)[:, None]
     column = np.arange(TEXTURE[1], dtype=np.float32)[None]
-    masks = [np.zeros(TEXTURE, dtype=np.float32)] * 6
+    masks: list[Floats] = [np.zeros(TEXTURE, dtype=np.float32)] * 6
     for period in (3.0, 4.5, 6.0, 9.0):
         across = (np.sin(2 * np.pi * row / period) > 0) + 0 * column
         along = (np.sin(2 * np.pi * column / period) > 0.2) + 0 * row
