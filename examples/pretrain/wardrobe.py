@@ -45,13 +45,13 @@ def dress(person: Person, project: Projection, rng: np.random.Generator, *, ligh
     """
     pixels, scale = project(person.points)  # (F, 20, 2), (F, 20)
     size = scale[:, JOINT["pelvis"]] * person.tall  # (F,), pixels per body height
-    ends = np.concatenate([pixels[:, _A], pixels[:, _B]], axis=2)  # (F, K, 4)
+    ends: Floats = np.concatenate([pixels[:, _A], pixels[:, _B]], axis=2)  # (F, K, 4)
     head = pixels[:, JOINT["head"]] - pixels[:, JOINT["neck"]]
     head = 0.032 * head / np.maximum(np.linalg.norm(head, axis=1), 1)[:, None] * size[:, None]
     ends[:, 3, :2] -= head
     ends[:, 3, 2:] += head
     radii = _radii(person, pixels, size, rng)
-    depth = (person.points[:, _A, 1] + person.points[:, _B, 1]) / 2 + _DEPTH
+    depth: Floats = (person.points[:, _A, 1] + person.points[:, _B, 1]) / 2 + _DEPTH
     ends, radii, depth = _with_shadow(person, project, ends, radii, depth, size)
     mirror = np.where(np.cos(np.deg2rad(person.facing)) >= 0, 1, -1).astype(np.float32)
     covers = _covers(person, rng, light)
