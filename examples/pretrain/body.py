@@ -27,6 +27,9 @@ _SIDED = ("arm", "out", "elbow", "swing", "hip", "apart", "knee")
 _WHOLE = ("lean", "side", "twist", "nod", "tip", "roll", "turn", "go", "hop", "free")
 NAMES = tuple(f"{n}_{s}" for n in _SIDED for s in "rl") + _WHOLE
 _INDEX = {name: i for i, name in enumerate(NAMES)}
+_OTHER = {name: name for name in _WHOLE} | {
+    f"{name}_{s}": f"{name}_{other}" for name in _SIDED for s, other in ("rl", "lr")
+}
 _REST = {"out_r": 7, "out_l": 7, "elbow_r": 12, "elbow_l": 12, "knee_r": 3, "knee_l": 3}
 _PLAIN = ("go", "hop", "free", "turn", "twist")  # style leaves these alone
 _STRIDE = 0.85  # heights covered by two steps
@@ -77,9 +80,7 @@ def angles(
 
 def add(pose: Floats, name: str, values: Floats | float, *, swap: bool = False) -> None:
     """Add degrees (or heights) to one angle in place, on the other side with ``swap``."""
-    if swap and name[-2:] in ("_r", "_l"):
-        name = name[:-1] + ("l" if name.endswith("r") else "r")
-    pose[:, _INDEX[name]] += values
+    pose[:, _INDEX[_OTHER[name] if swap else name]] += values
 
 
 def gait(pose: Floats, *, fps: float, phase: float, run: float) -> None:
@@ -120,13 +121,12 @@ def joints(pose: Floats, build: Build) -> Floats:
 
 
 def _vector(pose: Pose, *, swap: bool, gain: float) -> Floats:
-    row = np.zeros((1, len(NAMES)), dtype=np.float32)
+    row = [0.0] * len(NAMES)
     for name, value in {**_REST, **pose}.items():
         factor = 1.0 if name in _PLAIN else gain
         sign = -1.0 if swap and name in ("side", "twist", "roll") else 1.0
-        add(row, name, value * factor * sign, swap=swap)
-    vector: Floats = row[0]
-    return vector
+        row[_INDEX[_OTHER[name] if swap else name]] = value * factor * sign
+    return np.array(row, dtype=np.float32)
 
 
 def _limb(forward: Any, outward: Any, side: float) -> Any:

@@ -139,24 +139,38 @@ def _shade(
 
     dy = y.astype(np.float32) - items.ay[item]
     ax, ex, ey, side = items.ax[item], items.ex[item], items.ey[item], items.mirror[item]
-    u = x * spread(ex) + spread(dy * ey - ax * ex)  # along the limb
-    v = spread((dy * ex + ax * ey) * side) - x * spread(ey * side)  # across it
     length, r0, flat = items.length[item], items.r0[item], limbs.flat[items.limb[item]]
-    t = np.minimum(np.maximum(u, np.float32(0)), spread(length))
-    radius = t * spread((items.r1[item] - r0) / length) + spread(r0)
-    past = (u - t) * spread(flat)
-    cover = (radius - np.sqrt(past * past + v * v)) * np.float32(1 / softness) + np.float32(0.5)
-    opacity = spread(limbs.opacity[items.limb[item]])
-    cover = np.minimum(np.maximum(cover, np.float32(0)), opacity)
-    along = (t * spread(np.float32(TEXTURE[0] - 0.01) / length)).astype(np.int32)
-    half = np.float32(TEXTURE[1] / 2)
-    across = v * (half / (radius + np.float32(softness))) + half
-    across = np.minimum(np.maximum(across, np.float32(0)), np.float32(TEXTURE[1] - 1))
-    base = (items.limb[item] * (TEXTURE[0] * TEXTURE[1])).astype(np.int32)
-    along *= TEXTURE[1]
-    along += across.astype(np.int32)
-    along += spread(base)
-    return along, cover
+    # In place wherever it can be: these arrays hold a hundred thousand pixels.
+    u = x * spread(ex)  # along the limb
+    u += spread(dy * ey - ax * ex)
+    v = x * spread(-ey * side)  # across it
+    v += spread((dy * ex + ax * ey) * side)
+    t = np.maximum(u, np.float32(0))
+    np.minimum(t, spread(length), out=t)
+    u -= t
+    u *= spread(flat)  # past the end
+    radius = t * spread((items.r1[item] - r0) / length)
+    radius += spread(r0)
+    u *= u
+    u += v * v
+    cover = np.sqrt(u, out=u)
+    np.subtract(radius, cover, out=cover)
+    cover *= np.float32(1 / softness)
+    cover += np.float32(0.5)
+    np.maximum(cover, np.float32(0), out=cover)
+    np.minimum(cover, spread(limbs.opacity[items.limb[item]]), out=cover)
+    t *= spread(np.float32(TEXTURE[0] - 0.01) / length)
+    texel = t.astype(np.int32)
+    texel *= TEXTURE[1]
+    radius += np.float32(softness)
+    v /= radius
+    v += np.float32(1)
+    v *= np.float32(TEXTURE[1] / 2)
+    np.maximum(v, np.float32(0), out=v)
+    np.minimum(v, np.float32(TEXTURE[1] - 1), out=v)
+    texel += v.astype(np.int32)
+    texel += spread((items.limb[item] * (TEXTURE[0] * TEXTURE[1])).astype(np.int32))
+    return texel, cover
 
 
 def _compose(pixels: Ints, paint: Ints, target: Ints, cover: Floats, per_rank: Ints) -> None:
