@@ -105,7 +105,8 @@ def gait(pose: Floats, *, fps: float, phase: float, run: float) -> None:
 
 def joints(pose: Floats, build: Build) -> Floats:
     """Return (F, 20, 3): forward, left, up of each of ``JOINTS``, in body heights."""
-    p = {name: np.deg2rad(pose[:, i]) for name, i in _INDEX.items()}
+    radians = np.deg2rad(pose).T
+    p = {name: radians[i] for name, i in _INDEX.items()}
     found: dict[str, Any] = {"pelvis": np.zeros((len(pose), 3), dtype=np.float32)}
     _legs(found, p, build)
     _trunk(found, p, build)
@@ -131,14 +132,12 @@ def _vector(pose: Pose, *, swap: bool, gain: float) -> Floats:
 
 def _limb(forward: Any, outward: Any, side: float) -> Any:
     """Return the unit vector (F, 3) of a limb that hangs down at 0 and 0."""
-    return np.stack(
-        [
-            np.sin(forward) * np.cos(outward),
-            side * np.sin(outward),
-            -np.cos(forward) * np.cos(outward),
-        ],
-        axis=1,
-    )
+    vector = np.empty((len(forward), 3), dtype=np.float32)
+    level = np.cos(outward)
+    vector[:, 0] = np.sin(forward) * level
+    vector[:, 1] = side * np.sin(outward)
+    vector[:, 2] = -np.cos(forward) * level
+    return vector
 
 
 def _legs(found: dict[str, Any], p: dict[str, Any], build: Build) -> None:

@@ -34,6 +34,8 @@ _FLAT = np.array([part[4] for part in _PARTS] + [1.0], dtype=np.float32)
 _DEPTH = np.array([part[5] for part in _PARTS], dtype=np.float32)
 _COVERS = [part[6] for part in _PARTS]
 _PLUMP = np.array([c in ("top", "legs") for c in _COVERS])
+_ALONG = np.linspace(0, 1, TEXTURE[0], dtype=np.float32)[:, None]
+_ACROSS = np.linspace(0, 1, TEXTURE[1], dtype=np.float32)
 _SKINS = np.array([[236, 200, 175], [214, 168, 136], [178, 126, 92], [120, 80, 56], [82, 56, 42]])
 _HAIRS = np.array([[28, 22, 20], [62, 42, 28], [110, 78, 46], [196, 164, 104], [140, 136, 132]])
 
@@ -139,8 +141,7 @@ def _mixed(first: Floats, second: Floats, share: Floats) -> Floats:
 
 def _shaded(cloth: Floats, light: float) -> Pixels:
     """Shade a texture like a cylinder, pad it to four channels and make it uint8."""
-    across = np.linspace(-1, 1, TEXTURE[1], dtype=np.float32)
-    shade = 1.08 - 0.3 * (across - np.float32(light)) ** 2 / (1 + abs(light)) ** 2
+    shade = 1.08 - 0.3 * (2 * _ACROSS - 1 - np.float32(light)) ** 2 / (1 + abs(light)) ** 2
     out = np.zeros((*TEXTURE, 4), dtype=np.uint8)
     out[..., :3] = np.minimum(np.maximum(cloth * shade[:, None], 0), 255)
     return out
@@ -151,9 +152,7 @@ def _hair(facing: float, rng: np.random.Generator) -> Floats:
     front = -np.sin(np.deg2rad(facing))  # 1 looks into the camera, -1 away from it
     back = 0.42 * (1 - front) if front > 0 else 0.42 - 0.6 * front
     low = pick(rng, (0.45, 0.3, 0.05))
-    row = np.linspace(0, 1, TEXTURE[0])[:, None]
-    column = np.linspace(0, 1, TEXTURE[1])[None]
-    hair = (row > 0.72) | ((column < back) & (row > low))
+    hair = (_ALONG > 0.72) | ((back > _ACROSS) & (low < _ALONG))
     share: Floats = hair.astype(np.float32)
     return share
 
