@@ -63,6 +63,14 @@ def test_another_process_draws_the_same_pixels() -> None:
         assert theirs[index] == ours
 
 
+def test_a_worker_process_feeds_the_same_batches_in_the_same_order() -> None:
+    here, there = (list(batches(4, size=2, first=5, last=8, workers=n)) for n in (0, 1))
+    for (frames, labels), (same_frames, same_labels) in zip(here, there, strict=True):
+        assert torch.equal(frames, same_frames)
+        assert torch.equal(labels, same_labels)
+    assert [label for _, labels in here for label in labels.tolist()] == list(range(10, 16))
+
+
 def test_seeds_and_indices_give_other_clips() -> None:
     first, same, other_seed, other_index = (
         figures.render(seed, index)[0]
