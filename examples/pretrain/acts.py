@@ -48,6 +48,11 @@ def still(pose: dict[str, float] | None = None) -> Keys:
     return [(0.0, pose or {}), (1.0, pose or {})]
 
 
+def _aside(u: Draw) -> float:
+    """Return a view of what goes forward: mostly from the side, where it can be seen best."""
+    return u(-50, 50) + (180 if u(0, 1) < 0.5 else 0) if u(0, 1) < 0.65 else u(-180, 180)
+
+
 def stand(u: Draw) -> Act:
     """Stand, with the arms as people hold them."""
     poses: tuple[dict[str, float], ...] = (
@@ -93,23 +98,19 @@ def point(u: Draw) -> Act:
     )
     far |= {"elbow_r": u(0, 8), "twist": u(0, 15)}
     core = (0.16, 0.26) if u(0, 1) < 0.6 else (0.74, 0.84)
-    return Act([(0, {}), (0.3, far), (0.7, far), (1, {})], core)
+    yaw = u(-180, 180) if aside else _aside(u)
+    return Act([(0, {}), (0.3, far), (0.7, far), (1, {})], core, yaw=yaw)
 
 
 def punch(u: Draw) -> Act:
     """Shoot one fist forward out of a guard."""
-    guard = {
-        "arm_r": 40.0,
-        "elbow_r": 105.0,
-        "arm_l": 45.0,
-        "elbow_l": 105.0,
-        "hip_l": 12.0,
-        "hip_r": -14.0,
-    }
+    guard = {"arm_r": 40.0, "elbow_r": 105.0, "arm_l": 45.0, "elbow_l": 105.0}
+    guard |= {"hip_l": 12.0, "hip_r": -14.0}
     back = guard | {"arm_r": u(-30, 10), "elbow_r": 115.0, "twist": -20.0}
     far = guard | {"arm_r": u(80, 100), "elbow_r": 4.0, "twist": u(20, 40), "lean": u(5, 20)}
     start = guard if u(0, 1) < 0.6 else {}
-    return Act([(0, start), (0.3, back), (0.48, far), (0.7, guard), (1, start)], (0.36, 0.58))
+    keys: Keys = [(0, start), (0.3, back), (0.48, far), (0.7, guard), (1, start)]
+    return Act(keys, (0.36, 0.58), yaw=_aside(u))
 
 
 def kick(u: Draw) -> Act:
@@ -117,8 +118,9 @@ def kick(u: Draw) -> Act:
     back = {"hip_r": -25.0, "knee_r": u(40, 80), "lean": 8.0, "arm_l": 30.0}
     far = {"hip_r": u(70, 105), "knee_r": u(0, 12), "lean": -u(10, 30)}
     far |= {"arm_r": -30.0, "arm_l": 35.0, "out_l": 30.0, "out_r": 30.0}
-    return Act([(0, {}), (0.28, back), (0.5, far), (0.7, {"hip_r": 25, "knee_r": 50}), (1, {})],
-               (0.36, 0.64))  # fmt: skip
+    down = {"hip_r": 25.0, "knee_r": 50.0}
+    keys: Keys = [(0, {}), (0.28, back), (0.5, far), (0.7, down), (1, {})]
+    return Act(keys, (0.36, 0.64), yaw=_aside(u))
 
 
 def _seat(u: Draw) -> dict[str, float]:
@@ -214,18 +216,14 @@ def raise_arms(u: Draw) -> Act:
 
 def throw(u: Draw) -> Act:
     """Draw one arm back overhead and throw."""
-    back = {"arm_r": u(120, 160), "out_r": 30.0, "elbow_r": -u(60, 100), "arm_l": 50.0}
+    back = {"arm_r": u(100, 130), "out_r": 30.0, "elbow_r": u(60, 90), "arm_l": 50.0}
     back |= {"twist": -35.0, "lean": -10.0, "hip_l": 20.0}
-    go = {
-        "arm_r": u(80, 110),
-        "elbow_r": 5.0,
-        "twist": 30.0,
-        "lean": 15.0,
-        "hip_r": -15.0,
-        "hip_l": 20.0,
-    }
+    go = {"arm_r": u(80, 110), "elbow_r": 5.0, "twist": 30.0, "lean": 15.0}
+    go |= {"hip_r": -15.0, "hip_l": 20.0}
     after = {"arm_r": u(20, 45), "elbow_r": 15.0, "twist": 35.0, "lean": 25.0, "hip_r": -10.0}
-    return Act([(0, {}), (0.35, back), (0.52, go), (0.65, after), (1, {})], (0.38, 0.6))
+    return Act(
+        [(0, {}), (0.35, back), (0.52, go), (0.65, after), (1, {})], (0.38, 0.6), yaw=_aside(u)
+    )
 
 
 def drink(u: Draw) -> Act:

@@ -46,7 +46,8 @@ def _met(u: Draw, a: Act, b: Act, distance: float) -> Duet:
     acts = []
     for act in (a, b):
         come, leave = _way(u)
-        acts.append(replace(act, keys=stepping(act.keys, u, come=come, leave=leave)))
+        keys = stepping(act.keys, u, come=come, leave=leave)
+        acts.append(replace(act, keys=keys, yaw=None))  # the two face each other
     return Duet(acts[0], acts[1], distance)
 
 
@@ -174,7 +175,7 @@ def point_at(u: Draw) -> Duet:
     act = point(u)
     straight = [(t, {k: (8.0 if k == "out_r" else max(v, 75.0) if k == "arm_r" else v)
                      for k, v in pose.items()}) for t, pose in act.keys]  # fmt: skip
-    return Duet(replace(act, keys=straight), stand(u), u(0.55, 1.1))
+    return Duet(replace(act, keys=straight, yaw=None), stand(u), u(0.55, 1.1))
 
 
 def high_five(u: Draw) -> Duet:

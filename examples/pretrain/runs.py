@@ -47,14 +47,14 @@ class Recipe:
     """
 
     arch: str = "resnet18"
-    width: int = 24
+    width: int = 16
     seed: int = 0
     clips: int = 400_000
     batch: int = 32
-    optimizer: str = "sgd"
-    lr: float = 0.1
+    optimizer: str = "adamw"
+    lr: float = 0.003
     warmup: float = 0.03
-    weight_decay: float = 1e-4
+    weight_decay: float = 0.02
     smoothing: float = 0.1
     bfloat16: bool = False
 
