@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import closing
 from dataclasses import dataclass
+from os import PathLike
 
 import numpy as np
 import torch
@@ -145,8 +146,9 @@ def extract_many(
     videos: whatever :func:`extract_features` takes, any number of them, also from a generator.
     others: as in :func:`extract_features`. ``progress`` counts videos.
 
-    An unreadable video is yielded with its VideoError and the others go on. Raises ValueError and
-    TypeError for wrong options at once, before the first video is opened.
+    An unreadable video is yielded with its VideoError and the others go on. Wrong options raise
+    ValueError or TypeError at once, before a video is opened; an item that is no video at all (a
+    number, an empty array) raises them too, after the results of the videos before it.
 
     Example::
 
@@ -154,6 +156,8 @@ def extract_many(
             if isinstance(result, c3dhub.Features):
                 result.save(folder / f"{path.stem}.safetensors")
     """
+    if isinstance(videos, (str, bytes, PathLike)):
+        raise TypeError(f"videos is {videos!r}; give a list of videos, or use extract_features")
     network = _network(model, device=device, precision=precision, engine=engine)
     rule = ClipRule(
         clip_len=network.config.clip_len if clip_len is None else clip_len,

@@ -110,16 +110,21 @@ def read_batches(videos: Iterable[VideoSource], reading: Reading) -> Iterator[Ev
     """Read one video after the other; every batch but the very last one is full."""
     clips: list[Clip] = []
     owners: list[tuple[int, ClipSpan]] = []
-    for number, video in enumerate(videos):
-        for event in _read(number, video, reading):
-            if not isinstance(event, Clip):
-                yield event
-                continue
-            clips.append(event)
-            owners.append((number, event.span))
-            if len(clips) == reading.size:
-                yield _batch(clips, owners)
-                clips, owners = [], []
+    try:
+        for number, video in enumerate(videos):
+            for event in _read(number, video, reading):
+                if not isinstance(event, Clip):
+                    yield event
+                    continue
+                clips.append(event)
+                owners.append((number, event.span))
+                if len(clips) == reading.size:
+                    yield _batch(clips, owners)
+                    clips, owners = [], []
+    except Exception:
+        if clips:  # of videos before the one that is wrong
+            yield _batch(clips, owners)
+        raise
     if clips:
         yield _batch(clips, owners)
 
@@ -176,7 +181,7 @@ def compute(
     """Put the batches through the network and yield each video in order, as soon as it is complete.
 
     ``begin`` starts with uint8 clips (N, T, H, W, 3); ``opened`` and ``clips_done`` are told
-    how far things are.
+    how far things are. An error out of ``events`` is raised after the videos that came before it.
     """
     under_way: deque[tuple[Pending, Batch]] = deque()
     ledger = _Ledger()
@@ -187,8 +192,9 @@ def compute(
             ledger.add(result(), batch.owners)
             clips_done(len(batch.owners))
 
+    errors: list[Exception] = []
     with closing(ahead(events, depth=_BATCHES_READY)) as ready:
-        for event in ready:
+        for event in _up_to_error(ready, errors):
             if isinstance(event, Batch):
                 under_way.append((begin(event.frames), event))
                 collect(_BATCHES_STARTED)
@@ -199,6 +205,16 @@ def compute(
             yield from ledger.complete()
     collect(0)
     yield from ledger.complete()
+    if errors:
+        raise errors[0]
+
+
+def _up_to_error(events: Iterable[Event], errors: list[Exception]) -> Iterator[Event]:
+    """Yield ``events``; an error among them ends them and is put into ``errors``."""
+    try:
+        yield from events
+    except Exception as error:  # noqa: BLE001 - raised later, whatever it is
+        errors.append(error)
 
 
 class _Ledger:

@@ -83,6 +83,10 @@ def _to_cpu(value: Tensor, *, pool: bool) -> Tensor:
 def describe(network: VideoNetwork, *, stages: Sequence[str], pool: bool) -> dict[str, Any]:
     """Return what the provenance says of the network and of how it was run."""
     config = network.config
+    prepared = {}
+    if isinstance(network, CompiledNetwork):
+        recipe = network.recipe
+        prepared = {"calibration": recipe["calibration"], "engine_versions": recipe["versions"]}
     return {
         "c3dhub_version": __version__,
         "torch_version": torch.__version__,
@@ -94,6 +98,7 @@ def describe(network: VideoNetwork, *, stages: Sequence[str], pool: bool) -> dic
         "input": config.to_dict()["input"],
         "precision": network.inference_precision,
         "engine": network.inference_engine,
+        **prepared,
         "device": network.device.type,
         "stages": list(stages),
         "pool": pool,

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +109,27 @@ def test_wrong_options_are_errors_before_any_video_is_opened(tiny: VideoNetwork)
     with pytest.raises(ValueError, match="clip_len"):
         extract_many(["missing.mp4"], model=tiny, clip_len=0)
     assert "extract_many" in c3dhub.__all__
+
+
+def test_what_came_before_an_error_is_given_first(videos: list[Path], tiny: VideoNetwork) -> None:
+    def failing() -> Iterator[Path]:
+        yield from videos[:3]
+        raise RuntimeError("the list broke off")
+
+    items: list[Any] = [videos[0], videos[1], 12]
+    cases: list[tuple[Any, int, type[Exception]]] = [
+        (failing(), 3, RuntimeError),
+        (items, 2, TypeError),
+    ]
+    for given_videos, n_good, kind in cases:
+        found: list[Path] = []
+        with pytest.raises(kind):  # noqa: PT012 - the loop is what raises, after its results
+            for video, features in extract_many(given_videos, model=tiny, batch_size=3):
+                assert isinstance(features, Features)
+                found.append(video)  # type: ignore[arg-type]
+        assert found == videos[:n_good]
+    with pytest.raises(TypeError, match="or use extract_features"):
+        extract_many("a.mp4", model=tiny)
 
 
 def test_progress_counts_videos(

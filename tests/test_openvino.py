@@ -243,7 +243,7 @@ def test_a_missing_package_is_named(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda found: None if found == lacking else find(found)
     )
-    with pytest.raises(ValueError, match=rf"needs the package {missing}, .*c3dhub\[openvino\]"):
+    with pytest.raises(ValueError, match=rf"needs {missing}, .*c3dhub\[openvino\]"):
         precision.resolve(name, "openvino", torch.device("cpu"))
 
 
@@ -274,3 +274,21 @@ def test_preparing_leaves_logging_and_the_streams_alone(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.strip() == "preparing resnet10 in int8 for OpenVINO: this takes a while, once"
+
+
+def test_no_clips_are_an_error_that_says_so(form: CompiledNetwork) -> None:
+    with pytest.raises(ValueError, match="there is no clip"):
+        form(torch.zeros(0, 3, 16, 112, 112))
+
+
+def test_the_provenance_of_int8_names_calibration_and_versions(
+    tiny: VideoNetwork, tmp_path: Path
+) -> None:
+    video = write_video(tmp_path / "v.mp4", 70)
+    bundled = extract_features(video, model=tiny, precision="int8").provenance
+    assert bundled["calibration"] == "bundled"
+    assert bundled["engine_versions"]["openvino"]
+    own = inference_form(tiny, precision="int8", calibration=[video])
+    calibrated = extract_features(video, model=own).provenance
+    assert calibrated["calibration"] not in (None, "bundled")
+    assert extract_features(video, model=tiny).provenance["engine"] == "torch"

@@ -109,7 +109,7 @@ def _compiled(
 
     recipe = _recipe(network, calibration if is_int8 else None)
     model = stored_or_made(cache_home() / "openvino", recipe, make)
-    return CompiledNetwork(network, model, precision=precision)
+    return CompiledNetwork(network, model, precision=precision, recipe=recipe)
 
 
 def _calibration_clips(network: VideoNetwork, videos: Sequence[VideoSource] | None) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
@@ -30,11 +30,14 @@ class CompiledNetwork(VideoNetwork):
     pickled. It is compiled once per shape of clips and set of stages.
     """
 
-    def __init__(self, plain: VideoNetwork, model: Any, *, precision: str) -> None:
+    def __init__(
+        self, plain: VideoNetwork, model: Any, *, precision: str, recipe: Mapping[str, Any]
+    ) -> None:
         super().__init__(plain.config)
         self.stage_names = plain.stage_names  # type: ignore[misc]
         self.num_features = plain.num_features
         self.inherit_origin(plain, precision=precision, engine="openvino")
+        self.recipe = recipe  # calibration and versions, for the provenance
         self._model = model
         self._n_threads = torch.get_num_threads()
         self._plans: dict[_Plan, _Lanes] = {}
@@ -53,6 +56,8 @@ class CompiledNetwork(VideoNetwork):
     def forward_stages(self, clips: Tensor, stages: Sequence[str]) -> dict[str, Tensor]:
         self.check_stages(stages)
         self._check_clips(clips)
+        if len(clips) == 0:
+            raise ValueError(f"clips have shape {tuple(clips.shape)}: there is no clip in them")
         pixels = clips.detach().float().contiguous().cpu().numpy()
         plan = _Plan(
             pixels.shape[1:], tuple(stages), pool=False, contract=None, alone=len(clips) == 1

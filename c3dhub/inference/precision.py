@@ -87,7 +87,7 @@ def _for_openvino(precision: str, device: torch.device) -> str:
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(
-            f"{wanted} needs the package {' and '.join(missing)}, not installed here: "
+            f"{wanted} needs {' and '.join(missing)}, not installed here: "
             f"{EXTRA_HINT}. Without it 'bfloat16' and 'float32' work with engine='torch'"
         )
     if precision == "float16":

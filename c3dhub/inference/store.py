@@ -67,8 +67,8 @@ def _read(folder: Path) -> Any:
             core.set_property({"ENABLE_MMAP": False})
             return core.read_model(folder / _FILES[0])
         reason = f"{' and '.join(damaged)} changed"
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        reason = f"{type(error).__name__}: {error}"
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+        reason = "it cannot be read"
     logger.warning("%s is damaged (%s) and is made again", folder, reason)
     return None
 
@@ -82,7 +82,7 @@ def _write(folder: Path, recipe: Mapping[str, Any], model: Any) -> None:
         try:
             openvino.save_model(model, fresh / _FILES[0], compress_to_fp16=False)
         except RuntimeError as error:  # how OpenVINO reports a full disk
-            raise OSError(str(error).strip().splitlines()[-1]) from error
+            raise OSError("OpenVINO cannot write it; is the disk full?") from error
         hashes = {name: sha256_of(fresh / name) for name in _FILES}
         entry = {"recipe": dict(recipe), "sha256": hashes}
         (fresh / _ENTRY).write_text(json.dumps(entry, indent=2), encoding="utf-8")
