@@ -40,8 +40,8 @@ def pil_frames(frames: np.ndarray) -> np.ndarray:
         image = Image.fromarray(frame)
         w, h = image.size
         size = (112, int(112 * h / w)) if w < h else (int(112 * w / h), 112)
-        # Rows first, as Pillow did when the networks were trained; Pillow 13 begins with the columns
-        # of some tall frames, which rounds differently.
+        # Rows first, as Pillow did when the networks were trained; Pillow 13 begins with columns
+        # where frames are tall, which rounds differently.
         for step in ((size[0], h), size):
             image = image.resize(step, Image.Resampling.BILINEAR) if image.size != step else image
         left, top = (round((side - 112) / 2.0) for side in image.size)
