@@ -16,13 +16,12 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, TypeVar
 
-import torch
 from torch import Tensor
 
 from .background import ahead
 from .clips import ClipRule
 from .errors import C3DHubError
-from .reader import Clip, ClipSpan, read_clips
+from .reader import Clip, ClipSpan, read_clips, stacked
 from .running import Pending, Rows
 from .transforms import ClipTransform
 from .video import Decode, Errors, Video, VideoSource, open_video
@@ -130,7 +129,7 @@ def read_batches(videos: Iterable[VideoSource], reading: Reading) -> Iterator[Ev
 
 
 def _batch(clips: Sequence[Clip], owners: Sequence[tuple[int, ClipSpan]]) -> Batch:
-    return Batch(torch.stack([clip.frames for clip in clips]), owners)
+    return Batch(stacked([clip.frames for clip in clips]), owners)
 
 
 def _read(number: int, video: VideoSource, reading: Reading) -> Iterator[Opened | Clip | Ended]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -109,7 +110,12 @@ def _clip(window: ClipWindow, kept: dict[int, _Sample]) -> Clip:
         end_frame=last.frame + 1,
         n_valid=window.n_valid,
     )
-    return Clip(torch.stack(images), span)
+    return Clip(stacked(images), span)
+
+
+def stacked(tensors: Sequence[Tensor]) -> Tensor:
+    """Stack CPU tensors in this thread alone; ``ClipTransform.resize`` says why."""
+    return torch.from_numpy(np.stack([tensor.numpy() for tensor in tensors]))
 
 
 def batches(clips: Iterable[Clip], *, size: int) -> Iterator[tuple[Tensor, Sequence[ClipSpan]]]:
@@ -120,7 +126,7 @@ def batches(clips: Iterable[Clip], *, size: int) -> Iterator[tuple[Tensor, Seque
         frames.append(clip.frames)
         spans.append(clip.span)
         if len(frames) == size:
-            yield torch.stack(frames), spans
+            yield stacked(frames), spans
             frames, spans = [], []
     if frames:
-        yield torch.stack(frames), spans
+        yield stacked(frames), spans

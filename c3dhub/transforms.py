@@ -58,7 +58,12 @@ class ClipTransform:
         top, left = crop_offsets(height, width, self.contract.crop_size)
         crop = self.contract.crop_size
         planes = planes[:, :, top : top + crop, left : left + crop]  # (T, 3, crop, crop)
-        return planes.permute(0, 2, 3, 1).contiguous()
+        images = planes.permute(0, 2, 3, 1)
+        if images.device.type != "cpu":
+            return images.contiguous()
+        # numpy copies in this thread. torch would share the work with its other threads, which then
+        # wait actively for more and take the cores from decoder and network.
+        return torch.from_numpy(np.ascontiguousarray(images.numpy()))
 
     def normalize(self, clips: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
         """Turn uint8 clips (N, T, H, W, 3) into ``dtype`` (N, 3, T, H, W) on the same device."""
