@@ -6,7 +6,7 @@ bounded by the clip rule and not by the length of the video.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,17 +116,3 @@ def _clip(window: ClipWindow, kept: dict[int, _Sample]) -> Clip:
 def stacked(tensors: Sequence[Tensor]) -> Tensor:
     """Stack CPU tensors in this thread alone; ``ClipTransform.resize`` says why."""
     return torch.from_numpy(np.stack([tensor.numpy() for tensor in tensors]))
-
-
-def batches(clips: Iterable[Clip], *, size: int) -> Iterator[tuple[Tensor, Sequence[ClipSpan]]]:
-    """Group clips: uint8 (N, T, H, W, 3) with N at most ``size``, and where each of them is."""
-    frames: list[Tensor] = []
-    spans: list[ClipSpan] = []
-    for clip in clips:
-        frames.append(clip.frames)
-        spans.append(clip.span)
-        if len(frames) == size:
-            yield stacked(frames), spans
-            frames, spans = [], []
-    if frames:
-        yield stacked(frames), spans

@@ -14,7 +14,7 @@ from ..clips import ClipRule
 from ..errors import C3DHubError
 from ..extract import extract_features, extract_many
 from ..inference import native_bfloat16
-from ..reader import batches, read_clips
+from ..pipeline import Batch, Ended, Reading, read_batches
 from ..running import fitting_batch_size
 from ..video import open_video
 from .timing import Work
@@ -68,14 +68,16 @@ def decode_work(video: str, *, network: VideoNetwork, end: float | None = None) 
     """Return work that reads a video up to the normalised batch, without a network."""
     rule = ClipRule(clip_len=network.config.clip_len, end=end)
     transform = network.transforms
+    reading = Reading(rule, transform, size=BATCH)
 
     def work() -> float:
         count = 0
-        with open_video(video) as source:
-            clips = read_clips(source, rule=rule, transform=transform)
-            for frames, spans in batches(clips, size=BATCH):
-                transform.normalize(frames)
-                count += len(spans)
+        for event in read_batches([video], reading):
+            if isinstance(event, Ended) and event.error is not None:
+                raise event.error
+            if isinstance(event, Batch):
+                transform.normalize(event.frames)
+                count += len(event.owners)
         return float(count)
 
     return work
