@@ -50,7 +50,7 @@ class Settings:
     batch: clips for the network alone; so many at once for the batched plain network.
     matmul_size: side of the matrices.
     piece_seconds, pieces: length and number of the short videos.
-    whole_seconds: of the first video for whole processes, None for all of it.
+    whole_seconds: of the first video at most, for whole processes; None for all of it.
     """
 
     repeats: int = 3
@@ -59,7 +59,7 @@ class Settings:
     matmul_size: int = 4096
     piece_seconds: float = 5.0
     pieces: int = 100
-    whole_seconds: float | None = None
+    whole_seconds: float | None = 300.0
 
 
 QUICK = Settings(

@@ -8,7 +8,9 @@
     │   ├── ManifestError               weights_manifest.json cannot be read or breaks its schema
     │   ├── CheckpointError             a weight file is wrong: its hash, keys, shapes or format
     │   ├── WeightsUnavailableError     weights are not here and cannot be fetched; gives the steps
+    │   ├── DatasetError                a list of labelled videos is wrong: files, labels, splits
     │   ├── FeaturesError               a features file cannot be read or written
+    │   ├── TrainingError               a training run cannot begin, go on or be resumed
     │   └── VideoError                  a video cannot be read; carries its path and the reason
     ├── ValueError                      an argument has a value that no call could accept
     │   └── UnknownStageError           (also KeyError) a stage that a network or file does not have
@@ -47,8 +49,16 @@ class WeightsUnavailableError(C3DHubError):
     """Weights are neither here nor fetchable; the message lists the steps that get them."""
 
 
+class DatasetError(C3DHubError):
+    """A list of labelled videos cannot be used: missing files, labels, classes or splits."""
+
+
 class FeaturesError(C3DHubError):
     """A features file cannot be read or written."""
+
+
+class TrainingError(C3DHubError):
+    """A training run cannot begin, go on or be resumed; what was learned is kept on disk."""
 
 
 class VideoError(C3DHubError):
