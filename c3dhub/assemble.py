@@ -33,14 +33,15 @@ _DTYPES = {
 def assemble(config: ModelConfig, weights: LocalWeights, *, device: torch.device) -> VideoNetwork:
     """Return the frozen network of ``config`` in eval mode with the tensors of a file.
 
-    It is built on the meta device, so that no weight is initialised in vain. Raises CheckpointError
-    unless file and network have the same keys with the same shapes.
+    It is built on the meta device, so that no weight is initialised in vain. Weights stored as
+    float16 or bfloat16 become float32. Raises CheckpointError unless file and network have the same
+    keys with the same shapes.
     """
     with _collection_paused():
         with torch.device("meta"):
             network = build(config).eval()
         try:
-            state = _read(weights.path, device)
+            state = _widened(_read(weights.path, device))
         except (SafetensorError, OSError) as error:
             raise CheckpointError(
                 f"{weights.path}: cannot read it as safetensors: {error}; remove the file and "
@@ -87,6 +88,21 @@ def _read(path: Path, device: torch.device) -> dict[str, Tensor]:
         state[name] = torch.empty(0, dtype=dtype).set_(own, 0, shape, _strides(shape)).data
         offset = end
     return state
+
+
+def _widened(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return float32 for weights that are stored in one kind of halves; others as they are.
+
+    Halves are a way to store: in what precision a network computes is chosen when it is loaded.
+    Vectors may be float32 all the same, since BatchNorm's variances leave the range of float16.
+    """
+    floats = [tensor for tensor in state.values() if tensor.is_floating_point()]
+    kinds = {tensor.dtype for tensor in floats if tensor.ndim > 1}
+    vectors = {tensor.dtype for tensor in floats if tensor.ndim <= 1}
+    halves = len(kinds) == 1 and kinds <= {torch.float16, torch.bfloat16}
+    if not halves or vectors not in ({torch.float32}, kinds):
+        return state
+    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
 
 
 def _strides(shape: Sequence[int]) -> list[int]:

@@ -76,6 +76,22 @@ class HubFile:
 
 
 @dataclass(frozen=True)
+class BundledFile:
+    """A safetensors file that comes with c3dhub or with a manifest; size in bytes.
+
+    ``path`` is absolute. Halves (float16, bfloat16) are only how it is stored: what is loaded is
+    float32.
+    """
+
+    path: str
+    sha256: str
+    size: int
+
+    def __post_init__(self) -> None:
+        _require(self.sha256, "[0-9a-f]{64}", "bundled.sha256", "64 lower-case hex digits")
+
+
+@dataclass(frozen=True)
 class License:
     """What is known of the terms; ``"not stated"`` where nothing is."""
 
@@ -119,6 +135,7 @@ class ModelEntry:
     hub: HubFile | None
     status: str
     note: str = ""
+    bundled: BundledFile | None = None
 
     def __post_init__(self) -> None:
         _require(self.name, _PLAIN_NAME, "the model's name", "letters, digits and any of _ . + -")
@@ -128,6 +145,12 @@ class ModelEntry:
         direct = self.hub is not None or any(s.kind != "gdrive_folder" for s in self.sources)
         if self.status == "download" and not direct:
             raise ValueError("status is 'download' without a url, gdrive or hub source; add one")
+        if (self.status == "bundled") != (self.bundled is not None):
+            raise ValueError(
+                f"status is {self.status!r} and bundled is {self.bundled}; a model whose weights "
+                "come along has the status 'bundled' and the file's path, sha256 and size in "
+                "bundled, and no other model has either"
+            )
         if self.stages.get("logits") != (self.config.num_classes,):
             raise ValueError(f"stages.logits must be [{self.config.num_classes}], the num_classes")
         if not self.metrics and not self.metrics_note:

@@ -12,11 +12,12 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
-from .entries import HubFile, License, ModelEntry, Source
+from .entries import BundledFile, HubFile, License, ModelEntry, Source
 from .errors import ManifestError, UnknownModelError, near_matches
 from .manifest_file import read_manifest
 
 __all__ = [
+    "BundledFile",
     "HubFile",
     "License",
     "ModelEntry",
@@ -24,6 +25,7 @@ __all__ = [
     "list_models",
     "load_manifest",
     "model_info",
+    "shipped_manifest",
 ]
 
 ENVIRONMENT_VARIABLE = "C3DHUB_MANIFEST"
@@ -35,7 +37,27 @@ def load_manifest() -> dict[str, ModelEntry]:
 
     Raises ManifestError where the file cannot be read or breaks its schema.
     """
-    path = _manifest_path()
+    chosen = os.environ.get(ENVIRONMENT_VARIABLE)
+    if not chosen:
+        return shipped_manifest()
+    return _read(
+        Path(chosen).expanduser().absolute(),
+        f"Correct the file, or unset {ENVIRONMENT_VARIABLE} to use c3dhub's own.",
+    )
+
+
+def shipped_manifest() -> dict[str, ModelEntry]:
+    """Return what :func:`load_manifest` does, of c3dhub's own file whatever the environment says.
+
+    Raises ManifestError where the file is missing or damaged.
+    """
+    inside = _PACKAGE / "weights_manifest.json"
+    # A wheel carries the file inside the package; a checkout has it at the top of the repository.
+    path = inside if inside.is_file() else _PACKAGE.parent / "weights_manifest.json"
+    return _read(path, "c3dhub's own manifest is missing or damaged: install c3dhub again.")
+
+
+def _read(path: Path, remedy: str) -> dict[str, ModelEntry]:
     try:
         state = path.stat()
         return dict(_load(path, state.st_mtime_ns, state.st_size))
@@ -43,17 +65,13 @@ def load_manifest() -> dict[str, ModelEntry]:
         problem = f"cannot be read: {error.strerror or error}"
     except (ValueError, RecursionError) as error:
         problem = str(error)
-    if os.environ.get(ENVIRONMENT_VARIABLE):
-        remedy = f"Correct the file, or unset {ENVIRONMENT_VARIABLE} to use c3dhub's own."
-    else:
-        remedy = "c3dhub's own manifest is missing or damaged: install c3dhub again."
     raise ManifestError(f"{path}: {problem}. {remedy}")
 
 
 def list_models(pattern: str = "*") -> list[str]:
     """Return the names that match a glob pattern, ignoring case, in natural order.
 
-    >>> list_models("resnet1*")
+    >>> list_models("resnet1*_kinetics")
     ['resnet18_kinetics', 'resnet101_kinetics', 'resnet152_kinetics']
     """
     if not isinstance(pattern, str):
@@ -71,15 +89,6 @@ def model_info(name: str) -> ModelEntry:
     raise UnknownModelError(
         f"no model is called {name!r}.{near_matches(name, entries)} `c3dhub list` shows all names."
     )
-
-
-def _manifest_path() -> Path:
-    chosen = os.environ.get(ENVIRONMENT_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    inside = _PACKAGE / "weights_manifest.json"
-    # A wheel carries the file inside the package; a checkout has it at the top of the repository.
-    return inside if inside.is_file() else _PACKAGE.parent / "weights_manifest.json"
 
 
 @lru_cache(maxsize=8)

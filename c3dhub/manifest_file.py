@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from .config import InputContract, ModelConfig
-from .entries import HubFile, License, ModelEntry, Source
+from .entries import BundledFile, HubFile, License, ModelEntry, Source
 from .errors import near_matches
 
 SCHEMA_VERSION = 1
@@ -175,6 +175,7 @@ def _entry(
         hub=_hub_file(fields),
         status=fields.take("status", str),
         note=fields.take("note", str, default=""),
+        bundled=_bundled_file(fields, folder),
     )
     for reader in (fields, release, trained_on, license_):
         reader.finish()
@@ -203,10 +204,12 @@ def _contract(fields: _Reader) -> InputContract:
 
 def _class_names(file: str | None, folder: Path) -> tuple[str, ...] | None:
     """Read one name per line from a path relative to the manifest, or to the package."""
-    if file is None:
-        return None
+    return None if file is None else _lines(_beside_or_packaged(file, folder))
+
+
+def _beside_or_packaged(file: str, folder: Path) -> Path:
     beside = folder / file  # an absolute ``file`` stays as it is
-    return _lines(beside if beside.is_file() else _PACKAGE / file)
+    return beside if beside.is_file() else _PACKAGE / file
 
 
 @lru_cache(maxsize=32)
@@ -264,3 +267,14 @@ def _hub_file(entry: _Reader) -> HubFile | None:
     hub = HubFile(**texts, size=fields.take("size", int))
     fields.finish()
     return hub
+
+
+def _bundled_file(entry: _Reader, folder: Path) -> BundledFile | None:
+    value = entry.take("bundled", dict, default={})
+    if not value:
+        return None
+    fields = _Reader(value, "bundled", "bundled.")
+    path = _beside_or_packaged(fields.take("path", str), folder)
+    file = BundledFile(str(path), fields.take("sha256", str), fields.take("size", int))
+    fields.finish()
+    return file

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import near_matches
+from ..manifest import load_manifest
 from ..progress import human_bytes
 from ..weights.cache import HUB_PREFIX, Cache, Stored, folder_bytes
 
@@ -154,7 +155,7 @@ def run_cache_remove(arguments: argparse.Namespace) -> int:
             print(f"removed {PREPARED} ({human_bytes(freed[PREPARED])})")
     for name in names:
         if name not in known:
-            say(f"c3dhub: error: {name}: not in the cache.{near_matches(name, known)}")
+            say(f"c3dhub: error: {name}: not in the cache{_why_not(name, known)}")
             continue
         freed[name] = _remove(name, cache, forget=arguments.forget)
         if not arguments.json:
@@ -162,6 +163,13 @@ def run_cache_remove(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([{"name": name, "bytes": size} for name, size in freed.items()]))
     return report_failures([name for name in names if name not in freed], of=len(names))
+
+
+def _why_not(name: str, known: Sequence[str]) -> str:
+    entry = load_manifest().get(name)
+    if entry is not None and entry.bundled is not None:
+        return ", it comes with c3dhub and is never copied there."
+    return f".{near_matches(name, known)}"
 
 
 def _remove(name: str, cache: Cache, *, forget: bool) -> int:

@@ -23,6 +23,11 @@ _HEADINGS = (
     "name", "architecture", "data", "classes", "clip", "dim", "params", "GFLOPs", "metric",
     "status",
 )  # fmt: skip
+_STATUSES = {
+    "bundled": "bundled = comes with c3dhub",
+    "download": "download = fetched by itself",
+    "manual": "manual = fetched by hand, see c3dhub info NAME",
+}
 _TEXT_COLUMNS = ("name", "architecture", "data", "status")
 
 
@@ -95,10 +100,16 @@ def _table(entries: list[ModelEntry]) -> list[str]:
         f"data: {'; '.join(names)}",
         "clip: frames per clip; dim: pooled features; GFLOPs: per clip; params in millions",
         *(f"metric {mark}: {text}" for text, mark in notes.items()),
-        "status: download = fetched by itself; manual = fetched by hand, see c3dhub info NAME",
+        _status_legend(entries),
     ]
     wrapped = (textwrap.wrap(line, WIDTH, subsequent_indent="  ") for line in legend)
     return [_bold(lines[0]), *lines[1:], "", *(line for block in wrapped for line in block)]
+
+
+def _status_legend(entries: list[ModelEntry]) -> str:
+    found = {entry.status for entry in entries}
+    shown = [text for status, text in _STATUSES.items() if status in found]
+    return f"status: {'; '.join(shown)}"
 
 
 def _aligned(row: Iterable[str], widths: Iterable[int]) -> str:
@@ -211,8 +222,11 @@ def _weights(entry: ModelEntry) -> Iterator[str]:
     if entry.status == "download":
         yield "  Fetched by itself on first use, or now by"
         yield f"    c3dhub download {entry.name}"
-    elif entry.status == "bundled":
-        yield "  Comes with c3dhub."
+    elif entry.bundled is not None:
+        size = entry.bundled.size / 1e6
+        yield f"  Comes with c3dhub: nothing is downloaded ({size:.1f} MB as stored)."
+        yield f"    {entry.bundled.path}"
+        yield f"    sha256 {entry.bundled.sha256}"
     if entry.hub:
         yield f"  Hub: {entry.hub.repo_id}, {entry.hub.filename} at revision {entry.hub.revision}"
     for source in entry.sources:

@@ -83,6 +83,8 @@ def run_download(arguments: argparse.Namespace) -> int:
             rows.append({"name": name, "error": str(error)})
             say(f"c3dhub: error: {error}")
             continue
+        if model_info(name).bundled is not None:
+            say(f"c3dhub: {name} {found.origin}: there is nothing to download")
         rows.append(
             {
                 "name": name,

@@ -94,11 +94,17 @@ def convert_checkpoint(path: str | Path, *, name: str | None = None) -> Converte
 def _pool(name: str | None) -> list[ModelEntry]:
     entries = load_manifest()
     if name is None:
-        return list(entries.values())
+        # Nothing was released of the bundled ones that could be converted.
+        return [entry for entry in entries.values() if entry.bundled is None]
     if name not in entries:
         raise UnknownModelError(
             f"no model is called {name!r}.{near_matches(name, entries)} "
             "`c3dhub list` shows all names."
+        )
+    if entries[name].bundled is not None:
+        raise CheckpointError(
+            f"{name} comes with c3dhub and loads from there, so a file converted for it would never "
+            f"be used; c3dhub.load({name!r}) needs no conversion"
         )
     return [entries[name]]
 

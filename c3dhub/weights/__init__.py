@@ -1,6 +1,7 @@
 """From a model's name, a Hub reference or a path to a verified safetensors file on this disk.
 
-`ensure` takes the first place that has the weights: the cache, the Hugging Face Hub, the release's
+`ensure` takes the weights of a bundled model from where they were installed. Of any other model it
+takes the first place that has the weights: the cache, the Hugging Face Hub, the release's
 own sources; where none has, its error lists the steps for a person. `decide` says which, and does
 nothing; a hit in the cache makes no network call.
 """
@@ -17,7 +18,7 @@ from typing import Literal
 from ..config import CONFIG_FILE, WEIGHTS_FILE
 from ..entries import ModelEntry
 from ..errors import CheckpointError, WeightsUnavailableError
-from . import hub_files, release_files
+from . import bundled_files, hub_files, release_files
 from .cache import Cache, confirm
 from .hub_files import HubPlace
 from .local_files import LocalWeights, resolve_path
@@ -96,6 +97,8 @@ def ensure(
 ) -> LocalWeights:
     """Return a model's weights, verified; fetches and converts them where they are not here.
 
+    Those of a bundled model are read where they are installed: no cache, no network.
+
     Parameters
     ----------
     local_files_only : bool, default False
@@ -111,6 +114,8 @@ def ensure(
     CheckpointError
         If a file is not what it was or what it should be.
     """
+    if entry.bundled is not None:
+        return bundled_files.use(entry)
     cache = Cache.default()
     offline = offline_reason(local_files_only=local_files_only)
     with cache.writing():

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import C3DHubError, CheckpointError
 from ..files import sha256_of
 from ..manifest import load_manifest, model_info
-from . import hub_files
+from . import bundled_files, hub_files
 from .cache import HUB_PREFIX, Cache
 from .hub_files import HubPlace
 from .local_files import resolve_path
@@ -46,6 +46,11 @@ def verify(item: str, cache: Cache) -> Verdict:
         if item.startswith(HUB_PREFIX):
             path = str(_hub_path(item))
             return Verdict(item, path, True, _check_hash(item, Path(path), cache, None))
+        entry = load_manifest().get(item)
+        if entry is not None and entry.bundled is not None:
+            path = entry.bundled.path
+            found_sha256 = bundled_files.use(entry).sha256
+            return Verdict(item, path, True, f"sha256 {found_sha256}, {bundled_files.ORIGIN}")
         if _is_name(item, cache):
             key, found, known = _locate(item, cache)
             path = str(found)

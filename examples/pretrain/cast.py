@@ -5,7 +5,7 @@ World axes: x to the right, z away from the camera, up; lengths in heights of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,17 +59,22 @@ def pick(rng: np.random.Generator, values: Sequence[float]) -> float:
     return values[int(rng.random() * len(values))]
 
 
-def cast(label: int, rng: np.random.Generator) -> list[Person]:
-    """Return the persons of a clip of class ``label``: those who act first, then bystanders."""
+def cast(
+    label: int, rng: np.random.Generator, *, time: Callable[[Act], Timing] | None = None
+) -> list[Person]:
+    """Return the persons of a clip of class ``label``: those who act first, then bystanders.
+
+    ``time`` chooses what part of an act is shown; None draws it as for training.
+    """
 
     def u(low: float, high: float) -> float:
         return float(rng.uniform(low, high))
 
     name = CLASSES[label]
     if name in SINGLE:
-        return _alone(name, SINGLE[name](u), rng)
+        return _alone(name, SINGLE[name](u), rng, time)
     duet = DUETS[name](u)
-    timing = _timing(duet.a, rng)
+    timing = time(duet.a) if time else _timing(duet.a, rng)
     swap = bool(rng.random() < 0.5)
     view = u(-25, 25) if rng.random() < 0.8 else u(-60, 60)
     people = []
@@ -89,8 +94,10 @@ def cast(label: int, rng: np.random.Generator) -> list[Person]:
     return people + _bystanders(rng, timing, likely=0.15)
 
 
-def _alone(name: str, act: Act, rng: np.random.Generator) -> list[Person]:
-    timing = _timing(act, rng)
+def _alone(
+    name: str, act: Act, rng: np.random.Generator, time: Callable[[Act], Timing] | None
+) -> list[Person]:
+    timing = time(act) if time else _timing(act, rng)
     yaw = float(rng.uniform(-180, 180)) if act.yaw is None else act.yaw
     swap = bool(rng.random() < 0.5)
     person = _person(act, timing, rng, yaw=yaw, where=(0.0, 0.0), sides=swap)

@@ -45,10 +45,10 @@ def render(seed: int, index: int, *, plain: bool = False) -> tuple[Pixels, int]:
     light = float(rng.uniform(-1, 1))
     limbs = [dress(person, view.project(camera), rng, light=light) for person in actors]
     passing = None if plain else movers(camera, rng)
-    draw(frames, _joined(limbs if passing is None else [*limbs, passing]),
+    draw(frames, joined(limbs if passing is None else [*limbs, passing]),
          softness=float(rng.uniform(0.9, 1.7)))  # fmt: skip
     frames = frames if plain else degrade(frames, rng)
-    return _without_padding(frames), label
+    return without_padding(frames), label
 
 
 def people(seed: int, index: int) -> tuple[list[Person], int]:
@@ -71,7 +71,7 @@ def _follow(label: int, actors: list[Person], view: View) -> Floats | None:
     return way
 
 
-def _without_padding(frames: Pixels) -> Pixels:
+def without_padding(frames: Pixels) -> Pixels:
     """Return (..., 3) of (..., 4): three words out of four, faster than copying threes of bytes."""
     words = np.ascontiguousarray(frames).view("<u4").reshape(-1, 4) & np.uint32(0xFFFFFF)
     a, b, c, d = words.T
@@ -86,7 +86,7 @@ def _still() -> Camera:
     return Camera(np.repeat(np.eye(2, 3, dtype=np.float32)[None], FRAMES, axis=0), True)
 
 
-def _joined(limbs: list[Limbs]) -> Limbs:
+def joined(limbs: list[Limbs]) -> Limbs:
     """Return all limbs as one; those of each person keep to their own textures."""
     per_frame = {
         name: np.concatenate([getattr(part, name) for part in limbs], axis=1)

@@ -110,7 +110,11 @@ def restore(
 
 
 def export(network: VideoNetwork, folder: Path, *, half: bool) -> None:
-    """Write what :func:`c3dhub.load` reads, with the class names; ``half`` stores float16."""
+    """Write what :func:`c3dhub.load` reads, with the class names.
+
+    ``half`` stores float16, but for vectors: for pixels of 0 to 255 the variances that BatchNorm
+    has seen are beyond its range.
+    """
     name = f"{network.config.architecture}_figures"
     copy = c3dhub.create_model(
         network.config.architecture,
@@ -120,8 +124,8 @@ def export(network: VideoNetwork, folder: Path, *, half: bool) -> None:
     )
     copy.load_state_dict(network.state_dict())
     copy.config = replace(network.config, name=name, classes=CLASSES)
-    if half:
-        copy.half()
+    for weights in (p for p in copy.parameters() if half and p.ndim > 1):
+        weights.data = weights.data.half()
     copy.save_pretrained(folder)
 
 

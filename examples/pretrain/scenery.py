@@ -117,7 +117,7 @@ def _about_centre(zoom: Floats, angle: Floats, shift: Floats) -> Floats:
 
 def backdrop(camera: Camera, view: View, rng: np.random.Generator) -> Pixels:
     """Return uint8 (F, 112, 112, 4), the scenery as the camera sees it."""
-    canvas = _scenery(view, rng)
+    canvas = scenery(view, rng)
     frames = np.empty((FRAMES, SIZE, SIZE, 4), dtype=np.uint8)
     if camera.still:
         frames[:] = canvas[MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
@@ -139,7 +139,7 @@ def backdrop(camera: Camera, view: View, rng: np.random.Generator) -> Pixels:
     return frames
 
 
-def _scenery(view: View, rng: np.random.Generator) -> Pixels:
+def scenery(view: View, rng: np.random.Generator) -> Pixels:
     """Return uint8 (160, 160, 4): ground, perhaps a wall or the sky, lines and boxes."""
     canvas = _surface(rng)
     horizon = int(MARGIN + view.y - view.scale * rng.uniform(-0.05, 1.2))
