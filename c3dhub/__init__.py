@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .features import Features, load_features
     from .hub import create_model, load
     from .manifest import ModelEntry, list_models, model_info
+    from .sample import sample_video
 
 # Public name -> module. Names are imported when they are first used, so that listing models does
 # not wait for torch.
@@ -63,6 +64,7 @@ _MODULES = {
     "load": "hub",
     "load_features": "features",
     "model_info": "manifest",
+    "sample_video": "sample",
 }
 
 __all__ = [
@@ -90,6 +92,7 @@ __all__ = [
     "load",
     "load_features",
     "model_info",
+    "sample_video",
 ]
 
 

@@ -103,8 +103,8 @@ def _pool(name: str | None) -> list[ModelEntry]:
         )
     if entries[name].bundled is not None:
         raise CheckpointError(
-            f"{name} comes with c3dhub and loads from there, so a file converted for it would never "
-            f"be used; c3dhub.load({name!r}) needs no conversion"
+            f"{name} comes with c3dhub and loads from there, a file converted for it would never be "
+            f"used; c3dhub.load({name!r}) needs no conversion"
         )
     return [entries[name]]
 

@@ -76,7 +76,9 @@ def scene(number: int, name: str, count: int) -> Pixels:
         return LongTiming(FPS, middle - length / 2, middle + length / 2, count)
 
     people = cast(CLASSES.index(name), rng, time=time)
-    view = _view(people, acting=1 if CLASSES.index(name) < CLASSES.index("standing together") else 2)
+    view = _view(
+        people, acting=1 if CLASSES.index(name) < CLASSES.index("standing together") else 2
+    )
     camera = Camera(np.repeat(np.eye(2, 3, dtype=np.float32)[None], count, axis=0), True)
     frames = np.repeat(_place(view, rng)[None], count, axis=0)
     large = _enlarged(view)
@@ -118,7 +120,9 @@ def write_sample(folder: Path, scenes: Sequence[tuple[str, int]] = SCENES) -> tu
     video, sidecar = folder / "sample.mp4", folder / "sample.json"
     shown, start = [], 0
     with atomic_path(video) as new, av.open(str(new), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"crf": "24", "preset": "slower"})
+        stream = container.add_stream(
+            "libx264", rate=FPS, options={"crf": "24", "preset": "slower"}
+        )
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.thread_count = 1  # equal bytes on every machine with the same x264
         for number, (name, clips) in enumerate(scenes):
