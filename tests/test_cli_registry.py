@@ -133,13 +133,16 @@ def test_info_of_a_models_own_manifest(
     entry = mine["models"]["resnet18_kinetics"]
     entry["stages"]["logits"] = [3]
     entry |= {"num_classes": 3, "status": "bundled", "hub": {**hub, "sha256": "0" * 64, "size": 1}}
+    (tmp_path / "m.safetensors").touch()
+    entry["bundled"] = {"path": "m.safetensors", "sha256": "2" * 64, "size": 4_200_000}
     entry["sources"][0] |= {"sha256": "1" * 64, "note": ""}
     mine["models"] = {"mine": entry}
     (tmp_path / "mine.json").write_text(json.dumps(mine))
     monkeypatch.setenv("C3DHUB_MANIFEST", str(tmp_path / "mine.json"))
     assert main(["info", "mine"]) == 0
     out = capsys.readouterr().out
-    assert "Comes with c3dhub." in out
+    assert f"Comes with c3dhub: nothing is downloaded (4.2 MB as stored).\n    {tmp_path}" in out
+    assert f"sha256 {'2' * 64}" in out
     assert "Hub: lab/r18, model.safetensors at revision 4f0c" in out
     assert f"(sha256 {'1' * 64})" in out
     assert "\n  walk, run, jump\n\nLicence" in out

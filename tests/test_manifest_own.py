@@ -58,7 +58,7 @@ def test_own_manifest_replaces_the_shipped_one_and_is_read_again_after_an_edit(
 
 def test_changing_the_returned_dict_changes_nothing_else() -> None:
     load_manifest().clear()
-    assert len(load_manifest()) == 40
+    assert len(load_manifest()) == 41
 
 
 def test_hub_file_is_read(use: Callable[[Any], Path]) -> None:
@@ -90,12 +90,12 @@ def test_home_folder_and_byte_order_mark_are_understood(
     use("\ufeff" + json.dumps(document()))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("C3DHUB_MANIFEST", "~/mine.json")
-    assert len(list_models()) == 40
+    assert len(list_models()) == 41
 
 
 def test_empty_variable_means_the_shipped_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("C3DHUB_MANIFEST", "")
-    assert len(list_models()) == 40
+    assert len(list_models()) == 41
 
 
 def test_manifest_inside_the_package_comes_first(
@@ -107,7 +107,7 @@ def test_manifest_inside_the_package_comes_first(
     with pytest.raises(ManifestError, match="install c3dhub again"):
         load_manifest()
     (tmp_path / "weights_manifest.json").write_text(MANIFEST.read_text(encoding="utf-8"))
-    assert len(load_manifest()) == 40
+    assert len(load_manifest()) == 41
     (package / "weights_manifest.json").write_text("{}")
     with pytest.raises(ManifestError, match="schema_version is missing"):
         load_manifest()

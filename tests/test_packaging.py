@@ -23,6 +23,8 @@ from c3dhub._build import BuildPy
 
 ROOT = Path(__file__).parent.parent
 DIST_INFO = f"c3dhub-{c3dhub.__version__}.dist-info"
+BUNDLED = "bundled/resnet18_figures"
+MOST_BYTES = 12_000_000  # of a wheel
 NOT_COPIED = shutil.ignore_patterns(
     ".git", "__pycache__", "*.egg-info", "build", "dist", "*venv*", ".*_cache", ".hypothesis",
     ".coverage*",
@@ -116,9 +118,13 @@ def check_registry(*command: str | Path, cwd: Path, **environment: str) -> None:
     """Ask for the list and for one model, away from the checkout."""
     listed = run(*command, "list", cwd=cwd, **environment)
     assert listed.startswith("name ")
-    assert sum(line.endswith((" download", " manual")) for line in listed.splitlines()) == 40
+    statuses = (" download", " manual", " bundled")
+    assert sum(line.endswith(statuses) for line in listed.splitlines()) == 41
     told = run(*command, "info", "resnet50_kinetics", cwd=cwd, **environment)
     assert "abseiling, air drumming" in told
+    verdict = run(*command, "verify", "resnet18_figures", cwd=cwd, **environment)
+    assert verdict.startswith("ok ")
+    assert Path(run(*command, "demo", "--path", cwd=cwd, **environment).strip()).is_file()
 
 
 @pytest.mark.slow
@@ -156,13 +162,20 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path, wheel_of_sdist: P
         names = set(archive.namelist())
         assert names == set(second.namelist())
         manifest = archive.read("c3dhub/weights_manifest.json")
+        weights = archive.read(f"c3dhub/{BUNDLED}/model.safetensors")
         metadata = archive.read(f"{DIST_INFO}/METADATA").decode()
     assert manifest == (ROOT / "weights_manifest.json").read_bytes()
+    assert weights == (ROOT / "c3dhub" / BUNDLED / "model.safetensors").read_bytes()
+    assert wheel.stat().st_size < MOST_BYTES
     assert {name.split("/")[0] for name in names} == {"c3dhub", DIST_INFO}
     assert names >= {
         "c3dhub/py.typed",
         "c3dhub/manifest_schema.json",
         "c3dhub/labels/ucf101.txt",
+        f"c3dhub/{BUNDLED}/config.json",
+        f"c3dhub/{BUNDLED}/README.md",
+        "c3dhub/bundled/sample/sample.mp4",
+        "c3dhub/bundled/sample/sample.json",
         f"{DIST_INFO}/licenses/LICENSE",
         f"{DIST_INFO}/licenses/NOTICE",
     }
@@ -181,6 +194,7 @@ def test_sdist_holds_the_manifest_and_tests_that_can_run(sdist: Path) -> None:
         "CHANGELOG.md",
         "tests/conftest.py",
         "tests/test_packaging.py",
+        f"c3dhub/{BUNDLED}/model.safetensors",
         "tests/golden/checkpoints.json.gz",
     }
     assert not any("__pycache__" in name for name in names)

@@ -103,7 +103,7 @@ def _pool(name: str | None) -> list[ModelEntry]:
         )
     if entries[name].bundled is not None:
         raise CheckpointError(
-            f"{name} comes with c3dhub and loads from there, a file converted for it would never be "
+            f"{name} comes with c3dhub and loads from there, a file converted for it would not be "
             f"used; c3dhub.load({name!r}) needs no conversion"
         )
     return [entries[name]]

@@ -36,7 +36,12 @@ from c3dhub.files import atomic_path, sha256_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAME = "resnet18_figures"
-_FIELDS = {"dataset": str, "metric": str, "value": (int, float), "protocol": str}
+_FIELDS: dict[str, tuple[type, ...]] = {
+    "dataset": (str,),
+    "metric": (str,),
+    "value": (int, float),
+    "protocol": (str,),
+}
 
 
 @dataclass(frozen=True)
@@ -95,9 +100,9 @@ def bundle(
         weights = new / "model.safetensors"
         entry = model_entry(
             stored, metrics, sha256=sha256_of(weights), size=weights.stat().st_size,
-            path=f"bundled/{NAME}/{weights.name}", note=_note(run),
+            path=f"bundled/{NAME}/{weights.name}", note=about(run),
         )  # fmt: skip
-        card = model_card(stored, run.recipe, metrics, run.folder / "log.csv", note=_note(run))
+        card = model_card(stored, run.recipe, metrics, run.folder / "log.csv", note=about(run))
         manifest = root / "weights_manifest.json"
         changed = with_entry(manifest.read_text(encoding="utf-8"), NAME, entry)
         folder.mkdir(parents=True, exist_ok=True)
@@ -139,13 +144,14 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _note(run: Run) -> str:
-    about = (
+def about(run: Run) -> str:
+    """Return in two sentences what the model is, and what it is not."""
+    text = (
         "A small model that has seen nothing but rendered motion: for demos, tests and weak "
         "transfer. For real work use a model trained on Kinetics."
     )
     left = run.steps_left
-    return about + (f" A trial: {left} steps of its training are missing." if left > 0 else "")
+    return text + (f" A trial: {left} steps of its training are missing." if left > 0 else "")
 
 
 def _require_finite(network: VideoNetwork) -> None:

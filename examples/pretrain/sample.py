@@ -23,6 +23,7 @@ import torch
 from acts import Act
 from cast import CLASSES, FRAMES, Person, Timing, cast
 from drawing import Floats, Pixels, draw
+from duets import DUETS
 from figures import joined, without_padding
 from scenery import MARGIN, SIZE, Camera, View, scenery
 from torch.nn import functional as F
@@ -76,9 +77,7 @@ def scene(number: int, name: str, count: int) -> Pixels:
         return LongTiming(FPS, middle - length / 2, middle + length / 2, count)
 
     people = cast(CLASSES.index(name), rng, time=time)
-    view = _view(
-        people, acting=1 if CLASSES.index(name) < CLASSES.index("standing together") else 2
-    )
+    view = _view(people[: 2 if name in DUETS else 1])
     camera = Camera(np.repeat(np.eye(2, 3, dtype=np.float32)[None], count, axis=0), True)
     frames = np.repeat(_place(view, rng)[None], count, axis=0)
     large = _enlarged(view)
@@ -88,9 +87,9 @@ def scene(number: int, name: str, count: int) -> Pixels:
     return without_padding(frames)
 
 
-def _view(people: Sequence[Person], *, acting: int) -> View:
-    """Return a level view of the actors in the middle, on the scale of training clips."""
-    points = np.concatenate([person.points for person in people[:acting]])
+def _view(actors: Sequence[Person]) -> View:
+    """Return a nearly level view with the actors in the middle, on the scale of training clips."""
+    points = np.concatenate([person.points for person in actors])
     scale, tilt = 0.72 * SIZE, float(np.deg2rad(6))
     x = SIZE / 2 - scale * float(points[..., 0].mean())
     return View(x, SIZE / 2 + scale * 0.5, scale, 8.0, tilt)
