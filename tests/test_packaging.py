@@ -5,6 +5,7 @@ No dependency is installed and nothing is fetched: `c3dhub list` and `info` need
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -183,6 +184,18 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path, wheel_of_sdist: P
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist")]
     core = sorted(line.split()[1].split(">")[0] for line in required if "extra ==" not in line)
     assert core == ["av", "huggingface_hub", "numpy", "safetensors", "torch"]
+
+
+@pytest.mark.slow
+def test_demo_runs_from_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    told = run(
+        sys.executable, "-m", "c3dhub", "demo", "--json", cwd=tmp_path,
+        PYTHONPATH=str(tmp_path / "site"), HOME=str(tmp_path / "none"),
+    )  # fmt: skip
+    assert json.loads(told)["video"].startswith(str(tmp_path / "site"))
+    assert {path.name for path in tmp_path.iterdir()} == {"site", "demo_features.safetensors"}
 
 
 @pytest.mark.slow
