@@ -14,7 +14,7 @@ from setuptools.command.build_py import build_py
 MANIFEST = "weights_manifest.json"
 # Beside what setuptools takes by itself, so that the tests of an sdist can be run.
 SDIST_FILES = (MANIFEST, "CHANGELOG.md")
-SDIST_FOLDERS = ("tests",)
+SDIST_FOLDERS = ("tests", "examples", "benchmarks")
 
 
 class BuildPy(build_py):  # type: ignore[misc]  # setuptools has no types

@@ -54,8 +54,11 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     refuse_special(target)
     target = Path(os.path.realpath(target))
     temporary = _create_beside(target)
+    permissions = stat.S_IMODE(temporary.stat().st_mode)
     try:
         yield temporary
+        # safetensors puts a file of its own there, which nobody else may read.
+        temporary.chmod(permissions)
         _flush(temporary)
         temporary.replace(target)
     except BaseException:

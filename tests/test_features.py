@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -48,6 +49,16 @@ def test_a_saved_file_gives_the_same_features(tmp_path: Path, n_clips: int) -> N
 def test_the_file_is_ordinary_safetensors(tmp_path: Path) -> None:
     make().save(tmp_path / "f.safetensors")
     assert load_file(tmp_path / "f.safetensors")["avgpool"].shape == (3, 4)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_the_file_can_be_read_by_whom_the_umask_allows(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        path = make().save(tmp_path / "f.safetensors")
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 def test_arrays_that_are_not_contiguous_are_saved_right(tmp_path: Path) -> None:

@@ -209,6 +209,8 @@ def test_sdist_holds_the_manifest_and_tests_that_can_run(sdist: Path) -> None:
         "tests/test_packaging.py",
         f"c3dhub/{BUNDLED}/model.safetensors",
         "tests/golden/checkpoints.json.gz",
+        "examples/pretrain/figures.py",
+        "benchmarks/run.py",
     }
     assert not any("__pycache__" in name for name in names)
 
