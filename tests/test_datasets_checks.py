@@ -133,3 +133,15 @@ def test_parts_of_one_file_may_be_in_both_lists_unless_they_overlap() -> None:
     check_training(train, VideoList((part(0, 2, 5), part(1, 6, None)), classes))
     with pytest.raises(DatasetError, match="1 videos are in the training list too"):
         check_training(train, VideoList((part(0, 1.5, 3),), classes))
+
+
+def test_values_that_no_video_has() -> None:
+    with pytest.raises(ValueError, match="label is -1; it must be an index"):
+        VideoItem(Path("a.mp4"), -1)
+    with pytest.raises(ValueError, match=r"a\.mp4: end is 1 s and start 2 s"):
+        VideoItem(Path("a.mp4"), 0, 2, 1)
+    with pytest.raises(ValueError, match="classes names 'x' more than once"):
+        VideoList((), ("x", "x"))
+    with pytest.raises(ValueError, match=r"a\.mp4 has label 1, but there are 1 classes"):
+        VideoList((VideoItem(Path("a.mp4"), 1),), ("x",))
+    assert repr(a_list(0, 1)) == "VideoList(2 videos, 2 classes, 'list.csv')"

@@ -19,11 +19,14 @@ from c3dhub.errors import DatasetError
 def test_folders_of_classes(tmp_path: Path) -> None:
     touch(tmp_path, "walk/b.mp4", "walk/a.AVI", "Run fast/deep/er/c.webm", "empty/readme.txt")
     touch(tmp_path, ".hidden/a.mp4", "walk/.a.mp4", "walk/notes.txt", "__MACOSX/a.mp4", "x.mp4")
-    videos = read_dataset(tmp_path)
+    touch(tmp_path, "walk/thumbnail_1.jpg", "Run fast/deep/er/2.png")
+    with pytest.warns(UserWarning, match=r"1 video\(s\) lie in no folder of a class"):
+        videos = read_dataset(tmp_path)
     assert named(videos) == [("c.webm", "Run fast"), ("a.AVI", "walk"), ("b.mp4", "walk")]
     assert videos.classes == ("Run fast", "empty", "walk")
     assert videos.counts == [1, 0, 2]
     assert videos.origin == str(tmp_path)
+    (tmp_path / "x.mp4").unlink()
     assert list_subsets(tmp_path) == ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -169,7 +170,9 @@ def test_every_missing_video_is_listed(tmp_path: Path) -> None:
     assert "missing19.mp4" in str(caught.value)
     assert "missing20.mp4" not in str(caught.value)
     assert "and 5 more" in str(caught.value)
-    assert [p.name for p in caught.value.missing] == [f"missing{i:02}.mp4" for i in range(25)]
+    again = pickle.loads(pickle.dumps(caught.value))
+    for error in (caught.value, again):
+        assert [p.name for p in error.missing] == [f"missing{i:02}.mp4" for i in range(25)]
     with pytest.warns(UserWarning, match="25 of 26"):
         assert named(read_dataset(path, missing="skip")) == [("a.mp4", "x")]
     path.write_text("path,label\n" + rows)
