@@ -9,47 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from labelled_videos import CONTRACT, grey, listed, numbers, some_videos, truncated
 from make_video import write_image, write_video
 
 from c3dhub.architectures import VideoNetwork
 from c3dhub.clips import ClipRule
-from c3dhub.config import InputContract
 from c3dhub.datasets import (
     Augmentation,
     ClipBatch,
-    VideoItem,
     VideoList,
-    View,
     evaluation_batches,
     training_batches,
 )
-from c3dhub.reader import read_clips
 from c3dhub.transforms import ClipTransform
 from c3dhub.video import open_video
-
-CONTRACT = InputContract(255.0, (0.0,) * 3, (1.0,) * 3, "short_side", (16,), True, crop_size=16)
-STEP = 5  # grey levels from frame to frame
-
-
-def grey(count: int, size: tuple[int, int] = (32, 24)) -> list[np.ndarray]:
-    """Return frames whose number is their grey value over STEP."""
-    width, height = size
-    return [np.full((height, width, 3), STEP * i, np.uint8) for i in range(count)]
-
-
-def numbers(clip: torch.Tensor) -> list[int]:
-    """Read the frame numbers of a clip (T, H, W, 3) of grey frames."""
-    return [round(float(value) / STEP) for value in clip.float().mean(dim=(1, 2, 3))]
-
-
-def listed(*paths: Path, spans: Sequence[tuple[Any, Any]] = ()) -> VideoList:
-    """Return a list in which every video has a class of its own."""
-    ends = [*spans, *[(None, None)] * (len(paths) - len(spans))]
-    items = tuple(
-        VideoItem(path, i, start, end)
-        for i, (path, (start, end)) in enumerate(zip(paths, ends, strict=True))
-    )
-    return VideoList(items, tuple(str(i) for i in range(len(paths))))
 
 
 def clips(videos: VideoList, **options: Any) -> list[ClipBatch]:
@@ -67,14 +40,7 @@ def drawn(path: Path, *, span: tuple[Any, Any] = (None, None), **options: Any) -
 
 @pytest.fixture(scope="module")
 def some(tmp_path_factory: pytest.TempPathFactory) -> VideoList:
-    """Return eleven videos of different lengths and shapes, one of them broken."""
-    folder = tmp_path_factory.mktemp("some")
-    paths = [
-        write_video(folder / f"{i}.mp4", 5 + 4 * i, size=(32 + 8 * (i % 3), 24)) for i in range(10)
-    ]
-    broken = folder / "broken.mp4"
-    broken.write_bytes(b"nothing that is a video" * 50)
-    return listed(*paths[:4], broken, *paths[4:])
+    return some_videos(tmp_path_factory.mktemp("some"))
 
 
 def same(ours: Sequence[ClipBatch], theirs: Sequence[ClipBatch]) -> bool:
@@ -147,19 +113,6 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
     found = drawn(tmp_path)
     assert all(clip == list(range(clip[0], clip[0] + 8)) for clip in found)
     assert {clip[0] for clip in found} == {0, 1, 2}
-
-
-def truncated(path: Path) -> Path:
-    """Write a video of which the last part is missing though the header promises it."""
-    write_video(
-        path,
-        grey(40),
-        options={"g": "4", "bf": "0"},
-        container_options={"movflags": "faststart"},
-    )
-    data = path.read_bytes()
-    path.write_bytes(data[: data.index(b"mdat") + (len(data) - data.index(b"mdat")) * 2 // 3])
-    return path
 
 
 def test_a_video_that_breaks_off_is_used_as_far_as_it_goes(tmp_path: Path) -> None:
@@ -269,75 +222,6 @@ def test_the_network_normalises_a_batch(tiny: VideoNetwork, some: VideoList) -> 
     assert logits.shape == (len(batch), 5)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_evaluation_reads_the_clips_that_features_are_of(some: VideoList, workers: int) -> None:
-    rule = ClipRule(clip_len=8, clip_stride=6)
-    batches = list(
-        evaluation_batches(some, contract=CONTRACT, rule=rule, batch_size=4, workers=workers)
-    )
-    assert all(len(batch) == 4 for batch in batches[:-1])
-    frames = torch.cat([batch.frames for batch in batches])
-    positions = torch.cat([batch.positions for batch in batches]).tolist()
-    assert [entry.position for batch in batches for entry in batch.broken] == [4]
-    expected, owners = [], []
-    for position, item in enumerate(some.items):
-        if position != 4:
-            with open_video(item.path) as video:
-                for clip in read_clips(video, rule=rule, transform=ClipTransform(CONTRACT)):
-                    expected.append(clip.frames)
-                    owners.append(position)
-    assert positions == owners
-    assert torch.equal(frames, torch.stack(expected))
-
-
-def test_evaluation_shares_videos_among_processes(some: VideoList) -> None:
-    rule = ClipRule(clip_len=8)
-    for rank in (0, 1):
-        batches = evaluation_batches(
-            some, contract=CONTRACT, rule=rule, batch_size=3, rank=rank, world_size=2
-        )
-        found = {p for batch in batches for p in batch.positions.tolist()}
-        assert found == {position for position in range(rank, 11, 2) if position != 4}
-
-
-def test_evaluation_with_several_views(tmp_path: Path) -> None:
-    rows, columns = np.mgrid[:16, :40]
-    image = np.stack([columns, rows, rows], axis=2).astype(np.uint8)
-    videos = listed(write_video(tmp_path / "a.mov", [image] * 20, codec="png"))
-    views = (View(column="left"), View(), View(column="right", is_flipped=True))
-    batches = list(
-        evaluation_batches(
-            videos, contract=CONTRACT, rule=ClipRule(clip_len=8), batch_size=6, views=views
-        )
-    )
-    assert [len(batch) for batch in batches] == [6, 3]
-    first = batches[0].frames.numpy()
-    assert np.array_equal(first[0, 0], image[:, :16])
-    assert np.array_equal(first[1, 0], image[:, 12:28])
-    assert np.array_equal(first[2, 7], image[:, 24:][:, ::-1])
-    assert np.array_equal(first[:3], first[3:])
-
-
-def test_evaluation_of_parts_and_of_a_video_that_breaks_off(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.mp4", grey(30), fps=10)
-    videos = listed(path, truncated(tmp_path / "b.mp4"), spans=[(1.0, 1.8)])
-    rule = ClipRule(clip_len=8)
-    batches = list(evaluation_batches(videos, contract=CONTRACT, rule=rule, batch_size=1))
-    assert numbers(batches[0].frames[0]) == list(range(10, 18))
-    assert numbers(batches[1].frames[0]) == list(range(8))
-    assert batches[1].positions.tolist() == [1]
-    warnings = [entry for batch in batches for entry in batch.warnings]
-    assert {entry.position for entry in warnings} == {1}
-    assert not any(batch.broken for batch in batches)
-
-
-def test_a_rule_that_gives_no_clip_is_reported(tmp_path: Path) -> None:
-    videos = listed(write_video(tmp_path / "a.mp4", grey(8)))
-    rule = ClipRule(clip_len=8, preset="paper2018")
-    (batch,) = evaluation_batches(videos, contract=CONTRACT, rule=rule, batch_size=1)
-    assert "gives no clip" in batch.broken[0].reason
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -358,8 +242,3 @@ def test_wrong_options_are_refused_at_once(
     settings: dict[str, Any] = {"clip_len": 8, "batch_size": 4, "seed": 0, "epoch": 0, **options}
     with pytest.raises(ValueError, match=message):
         training_batches(some, contract=CONTRACT, **settings)
-
-
-def test_evaluation_without_a_view(some: VideoList) -> None:
-    with pytest.raises(ValueError, match="views is empty"):
-        evaluation_batches(some, contract=CONTRACT, rule=ClipRule(), batch_size=1, views=())

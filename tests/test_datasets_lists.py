@@ -10,20 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from labelled_videos import named, touch
 
 import c3dhub
 from c3dhub.datasets import list_subsets, read_dataset
 from c3dhub.datasets.classes import shipped
 from c3dhub.errors import DatasetError
-
-
-def touch(folder: Path, *names: str) -> Path:
-    """Make files that hold nothing: lists are read without looking into videos."""
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return folder
 
 
 def a_list(folder: Path, text: str | bytes, name: str = "list.csv") -> Path:
@@ -32,11 +24,6 @@ def a_list(folder: Path, text: str | bytes, name: str = "list.csv") -> Path:
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
-
-
-def named(videos: c3dhub.VideoList) -> list[tuple[str, str]]:
-    """Return (file name, class) of every video."""
-    return [(item.path.name, videos.classes[item.label]) for item in videos.items]
 
 
 def test_a_csv_list_gives_paths_labels_spans_subsets_and_groups(tmp_path: Path) -> None:
