@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .classification import classify
     from .clips import ClipRule
     from .config import InputContract, ModelConfig
+    from .datasets import VideoItem, VideoList, read_dataset
     from .errors import (
         C3DHubError,
         CheckpointError,
@@ -55,6 +56,8 @@ _MODULES = {
     "UnknownModelError": "errors",
     "UnknownStageError": "errors",
     "VideoError": "errors",
+    "VideoItem": "datasets",
+    "VideoList": "datasets",
     "WeightsUnavailableError": "errors",
     "classify": "classification",
     "create_model": "hub",
@@ -64,6 +67,7 @@ _MODULES = {
     "load": "hub",
     "load_features": "features",
     "model_info": "manifest",
+    "read_dataset": "datasets",
     "sample_video": "sample",
 }
 
@@ -82,6 +86,8 @@ __all__ = [
     "UnknownModelError",
     "UnknownStageError",
     "VideoError",
+    "VideoItem",
+    "VideoList",
     "WeightsUnavailableError",
     "__version__",
     "classify",
@@ -92,6 +98,7 @@ __all__ = [
     "load",
     "load_features",
     "model_info",
+    "read_dataset",
     "sample_video",
 ]
 
