@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         VideoError,
         WeightsUnavailableError,
     )
+    from .evaluation import Evaluation, evaluate
     from .extract import extract_features, extract_many
     from .features import Features, load_features
     from .hub import create_model, load
@@ -44,6 +45,7 @@ _MODULES = {
     "CheckpointError": "errors",
     "ClipRule": "clips",
     "DatasetError": "errors",
+    "Evaluation": "evaluation",
     "Features": "features",
     "FeaturesError": "errors",
     "InputContract": "config",
@@ -57,6 +59,7 @@ _MODULES = {
     "WeightsUnavailableError": "errors",
     "classify": "classification",
     "create_model": "hub",
+    "evaluate": "evaluation",
     "extract_features": "extract",
     "extract_many": "extract",
     "list_models": "manifest",
@@ -70,6 +73,7 @@ __all__ = [
     "CheckpointError",
     "ClipRule",
     "DatasetError",
+    "Evaluation",
     "Features",
     "FeaturesError",
     "InputContract",
@@ -84,6 +88,7 @@ __all__ = [
     "__version__",
     "classify",
     "create_model",
+    "evaluate",
     "extract_features",
     "extract_many",
     "list_models",
