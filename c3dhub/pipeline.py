@@ -146,7 +146,8 @@ def _read(
 ) -> Iterator[Opened | Clip | Ended]:
     n_clips, rule = 0, reading.rule
     if isinstance(video, Part):
-        video, rule = video.video, replace(rule, start=video.start, end=video.end)
+        rule = replace(rule, start=video.start, end=video.end)
+        video = video.video
     try:
         with reading.open(video) as source, _in_background(source.sha256) as digest:
             yield Opened(number, source.name, _expected(source, rule))

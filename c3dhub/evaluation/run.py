@@ -91,9 +91,7 @@ def evaluate(
     )
     transform = CropsTransform(network.config.input, crops=crops)
     size = fitting_batch_size(batch_size, network, rule)
-    found = _videos(
-        data, layout=layout, subset=subset, split=split, videos=videos, classes=classes
-    )
+    found = _videos(data, layout=layout, subset=subset, split=split, videos=videos, classes=classes)
     outputs = outputs_of_classes(
         found.classes, network.classes, num_classes=network.num_classes, origin=_named(found)
     )
@@ -117,7 +115,8 @@ class _Job:
     def begin(self, frames: Tensor) -> Pending:
         """Begin with uint8 clips (N, T, K, H, W, 3); the result is logits (N, V, num_classes)."""
         n_clips = len(frames)
-        parts = self.transform.views(frames).split(self.size)
+        views, size = self.transform.views(frames), self.size
+        parts = [views[first : first + size] for first in range(0, len(views), size)]
         waiting = [start(self.network, part, stages=_STAGES, pool=True) for part in parts]
 
         def result() -> Rows:
