@@ -104,7 +104,7 @@ def test_start_and_end_of_an_item_are_kept_to(tmp_path: Path) -> None:
     assert [answer.n_clips for answer in found.answers] == [2, 2, 1]
     beyond = VideoItem(video, 5, start=9.0)
     found = evaluate(VideoList((*items, beyond), NAMES))
-    assert [broken.path for broken in found.broken] == [video]
+    assert [(each.path, each.position) for each in found.broken] == [(str(video), 3)]
     assert "no frame lies between start=9.0" in found.broken[0].reason
 
 
@@ -172,7 +172,7 @@ def test_broken_videos_are_listed_and_in_no_figure(greys: list[Path], tmp_path: 
     broken.write_bytes(b"no video at all")
     data = listed((broken, 0), (greys[0], 0), (tmp_path / "gone.mp4", 1), (greys[1], 1))
     found = evaluate(data)
-    assert [each.path for each in found.broken] == [broken, tmp_path / "gone.mp4"]
+    assert [each.path for each in found.broken] == [str(broken), str(tmp_path / "gone.mp4")]
     assert "damaged" in found.broken[0].reason
     assert (found.video.n, found.video.top1) == (2, 1.0)
     assert "2 broken" in repr(found)
@@ -191,8 +191,8 @@ def test_a_video_that_breaks_off_counts_with_a_warning_or_not_at_all(tmp_path: P
     (folder / "00018.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
     found = evaluate(listed((folder, 0)))
     assert (found.video.n, found.clip.n) == (1, 2)
-    assert [each.path for each in found.warnings] == [folder]
-    assert found.warnings[0].text.startswith("decoding stopped at frame 18")
+    assert [each.path for each in found.warnings] == [str(folder)]
+    assert found.warnings[0].reason.startswith("decoding stopped at frame 18")
     assert found.to_dict()["warnings"][0]["path"] == str(folder)
     with pytest.raises(DatasetError, match="stopped at frame 18"):
         evaluate(listed((folder, 0)), errors="strict")

@@ -145,7 +145,7 @@ def test_crops_of_a_video_agree_with_plain_computation(
     found = c3dhub.evaluate(data, model=network, crops=crops, clip_len=8, clip_stride=4)
 
     transform = ClipTransform(network.config.input)
-    frames = transform.scale(np.stack(pictures))
+    frames = transform.scale(np.stack(pictures)).permute(0, 3, 1, 2)
     means = []
     for window in ([0, 1, 2, 3, 4, 5, 6, 7], [4, 5, 6, 7, 8, 9, 10, 11], [8, 9, 10, 11] * 2):
         views = all_views(frames[window], network.config.input, crops)

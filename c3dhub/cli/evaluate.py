@@ -125,7 +125,7 @@ def _plan_table(predictions: str | None, data: str) -> Path | None:
 def _report(found: Evaluation) -> None:
     """Say on stderr which videos are in no figure, and which only in part."""
     for warning in found.warnings:
-        say(f"warning: {warning.path}: {warning.text}")
+        say(f"warning: {warning.path}: {warning.reason}")
     if not found.broken:
         return
     total = len(found.broken) + found.video.n

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .accuracy import Accuracy, label_ranks, wilson_interval
 from .crops import Crops, CropsTransform
-from .result import ClassAccuracy, Evaluation, VideoAnswer, VideoWarning
+from .result import ClassAccuracy, Evaluation, VideoAnswer
 from .run import evaluate
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "CropsTransform",
     "Evaluation",
     "VideoAnswer",
-    "VideoWarning",
     "evaluate",
     "label_ranks",
     "wilson_interval",

@@ -18,10 +18,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..config import InputContract
+from ..datasets import View
 from ..errors import near_matches
-from ..transforms import ClipTransform, Frames, crop_offsets, laid_out
+from ..transforms import ClipTransform, Frames
 
 Crops = Literal["center", "three", "ten"]
+
+_ALONG_WIDTH = (View(column="left"), View(), View(column="right"))
+_ALONG_HEIGHT = (View(row="top"), View(), View(row="bottom"))
+_CORNERS = (
+    View("top", "left"), View("top", "right"), View(),
+    View("bottom", "left"), View("bottom", "right"),
+)  # fmt: skip
 
 _WORDS = {
     "center": "centre crop",
@@ -68,10 +76,10 @@ class CropsTransform(ClipTransform):
 
     def resize(self, frames: Frames) -> Tensor:
         """Scale uint8 frames (T, H, W, 3) and cut uint8 (T, K, crop_size, crop_size, 3) out."""
-        planes, crop = self.scale(frames), self.contract.crop_size
-        places = self.places(planes.shape[2], planes.shape[3])
-        cut = [planes[:, :, top : top + crop, left : left + crop] for top, left in places]
-        return torch.stack([laid_out(part) for part in cut], dim=1)
+        images, crop = self.scale(frames).numpy(), self.contract.crop_size  # (T, h, w, 3)
+        places = self.places(images.shape[1], images.shape[2])
+        cut = [images[:, top : top + crop, left : left + crop] for top, left in places]
+        return torch.from_numpy(np.stack(cut, axis=1))
 
     def places(self, height: int, width: int) -> list[tuple[int, int]]:
         """Return (top, left) of each crop in a scaled frame, in the order of the views.
@@ -79,15 +87,14 @@ class CropsTransform(ClipTransform):
         Example: 112x149 (H, W) and three crops of 112 give (0, 0), (0, 18), (0, 37).
         """
         crop = self.contract.crop_size
-        top, left = crop_offsets(height, width, crop)
-        bottom, right = height - crop, width - crop
+        return [view.offsets(height, width, crop) for view in self._crops_of(height, width)]
+
+    def _crops_of(self, height: int, width: int) -> tuple[View, ...]:
         if self.crops == "center":
-            return [(top, left)]
+            return (View(),)
         if self.crops == "ten" and not self._corners_coincide:
-            return [(0, 0), (0, right), (top, left), (bottom, 0), (bottom, right)]
-        if width >= height:
-            return [(top, 0), (top, left), (top, right)]
-        return [(0, left), (top, left), (bottom, left)]
+            return _CORNERS
+        return _ALONG_WIDTH if width >= height else _ALONG_HEIGHT
 
     def views(self, clips: Tensor) -> Tensor:
         """Turn uint8 clips (N, T, K, H, W, 3) into plain ones (N * V, T, H, W, 3), clip by clip."""

@@ -50,14 +50,6 @@ class VideoAnswer:
     predictions: tuple[Prediction, ...]
 
 
-@dataclass(frozen=True)
-class VideoWarning:
-    """A video that was counted although something about it went wrong."""
-
-    path: Path
-    text: str
-
-
 @dataclass(frozen=True, repr=False)
 class Evaluation:
     """How good a network is on labelled videos.
@@ -79,7 +71,7 @@ class Evaluation:
     per_class: tuple[ClassAccuracy, ...]
     answers: tuple[VideoAnswer, ...]
     broken: tuple[BrokenVideo, ...]
-    warnings: tuple[VideoWarning, ...]
+    warnings: tuple[BrokenVideo, ...]
     protocol: str
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -115,8 +107,8 @@ class Evaluation:
                 | (_plain(each.accuracy) if each.accuracy is not None else {"n": 0})
                 for each in self.per_class
             ],
-            "broken": [{"path": str(each.path), "reason": each.reason} for each in self.broken],
-            "warnings": [{"path": str(each.path), "text": each.text} for each in self.warnings],
+            "broken": [_told(each) for each in self.broken],
+            "warnings": [_told(each) for each in self.warnings],
             "protocol": self.protocol,
             "provenance": dict(self.provenance),
         }
@@ -139,6 +131,10 @@ class Evaluation:
 
 def _plain(accuracy: Accuracy) -> dict[str, Any]:
     return asdict(accuracy) | {"average": accuracy.average}
+
+
+def _told(broken: BrokenVideo) -> dict[str, str]:
+    return {"path": broken.path, "reason": broken.reason}
 
 
 def _row(answer: VideoAnswer) -> list[Any]:

@@ -16,6 +16,7 @@ from ..architectures import VideoNetwork
 from ..classification import softmax, top
 from ..clips import ClipRule
 from ..datasets import BrokenVideo, VideoItem, VideoList, read_dataset
+from ..datasets.read import Layout
 from ..errors import C3DHubError, DatasetError
 from ..extract import ready_network
 from ..inference import Engine, Precision
@@ -27,7 +28,7 @@ from .accuracy import MOST, Accuracy, label_ranks
 from .classes import outputs_of_classes
 from .crops import Crops, CropsTransform
 from .protocol import protocol_in_words
-from .result import ClassAccuracy, Evaluation, VideoAnswer, VideoWarning
+from .result import ClassAccuracy, Evaluation, VideoAnswer
 
 _STAGES = ("logits",)
 
@@ -36,7 +37,7 @@ def evaluate(
     data: VideoList | str | Path,
     *,
     model: VideoNetwork | str | Path,
-    layout: str | None = None,
+    layout: Layout | None = None,
     subset: str | None = None,
     split: int = 1,
     videos: str | Path | None = None,
@@ -140,15 +141,17 @@ class _Tally:
         self.answers: list[VideoAnswer] = []
         self.clip_ranks: list[NDArray[np.int64]] = []
         self.broken: list[BrokenVideo] = []
-        self.warnings: list[VideoWarning] = []
+        self.warnings: list[BrokenVideo] = []
 
-    def add(self, item: VideoItem, rows: VideoRows) -> None:
+    def add(self, position: int, item: VideoItem, rows: VideoRows) -> None:
         """Count one video, given its logits (n, V, num_classes) in pieces, or its error."""
         assert rows.ended is not None
-        if rows.ended.error is not None:
-            self.broken.append(_broken(item, rows.ended.error))
+        path, error = str(item.path), rows.ended.error
+        if error is not None:
+            reason = str(getattr(error, "reason", error))
+            self.broken.append(BrokenVideo(path, reason, position))
             return
-        self.warnings += [VideoWarning(item.path, text) for text in rows.ended.warnings]
+        self.warnings += [BrokenVideo(path, text, position) for text in rows.ended.warnings]
         logits = np.concatenate([part["logits"] for part in rows.arrays])
         if not np.isfinite(logits).all():
             raise C3DHubError(
@@ -218,15 +221,15 @@ def _run(job: _Job, items: Sequence[VideoItem], tally: _Tally, *, progress: bool
     done = compute(read_batches(parts, job.reading), job.begin)
     bar = Progress(len(items), unit="videos", label="evaluate", enabled=progress)
     with bar, closing(done):
-        for item, rows in zip(items, done, strict=True):
-            tally.add(item, rows)
+        for position, (item, rows) in enumerate(zip(items, done, strict=True)):
+            tally.add(position, item, rows)
             bar.update(1)
 
 
 def _videos(
     data: VideoList | str | Path,
     *,
-    layout: str | None,
+    layout: Layout | None,
     subset: str | None,
     split: int,
     videos: str | Path | None,
@@ -256,7 +259,3 @@ def _named(videos: VideoList) -> str:
 
 def _name(model: VideoNetwork | str | Path) -> VideoNetwork | str:
     return str(model) if isinstance(model, Path) else model
-
-
-def _broken(item: VideoItem, error: C3DHubError) -> BrokenVideo:
-    return BrokenVideo(item.path, str(getattr(error, "reason", error)))
