@@ -49,7 +49,9 @@ def test_a_table_for_people(data: Path, model: str, capsys: pytest.CaptureFixtur
     assert lines[10].split()[:2] == ["clips", "5"]
     assert "95 % interval 3.6% to 62.4%; mean over classes 20.0%" in lines[11]
     words = " ".join(" ".join(lines[12:]).split())
-    assert words.startswith("protocol: Clips of 16 consecutive frames at the video's own rate, one")
+    assert words.startswith(
+        f"protocol: 5 videos of {data}. Clips of 16 consecutive frames at the video's own rate, one"
+    )
     assert "Each clip: centre crop, 112 pixels wide and high, frames scaled to a short" in words
     assert shown.err == ""
 
@@ -109,6 +111,32 @@ def test_bad_input_is_one_line(
     (data / "runn").mkdir()
     grey_video(data / "runn" / "v.mov", [9] * 3)
     refused(1, "'runn' Did you mean run?", *usual)
+    refused(1, "no such file or folder", tmp_path / "nowhere", "--model", model)
+    refused(1, "no subsets", *usual, "--subset", "test")
+    refused(2, "only ucf101 and hmdb51 have splits", *usual, "--split", "2")
+    refused(2, "Did you mean ucf101?", *usual, "--layout", "ucf51")
+
+
+@pytest.mark.parametrize("subsets", [("train", "val", "test"), ("train", "validation")])
+def test_what_was_held_back_is_evaluated_unless_told_otherwise(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], subsets: tuple[str, ...]
+) -> None:
+    for length, subset in enumerate(subsets, 3):
+        for name in CLASSES:
+            (tmp_path / "data" / subset / name).mkdir(parents=True)
+            grey_video(tmp_path / "data" / subset / name / f"{subset}.mov", [90] * length)
+
+    def evaluated(*options: str) -> set[str]:
+        table = tmp_path / "p.csv"
+        data = tmp_path / "data"
+        usual = ("--model", model, "--predictions", table)
+        assert run("evaluate", data, *usual, *options) == 0
+        with table.open(encoding="utf-8", newline="") as stream:
+            return {Path(row["path"]).stem for row in csv.DictReader(stream)}
+
+    assert evaluated() == {subsets[-1]}
+    assert "(val" in capsys.readouterr().out or subsets[-1] == "test"
+    assert evaluated("--subset", "train") == {"train"}
 
 
 def test_an_unwritable_folder_is_refused_before_any_work(

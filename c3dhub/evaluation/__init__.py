@@ -1,7 +1,8 @@
 """How good is a network on labelled videos: :func:`evaluate` and what it gives.
 
-``crops`` says which views of a frame there are, ``classes`` matches the data's classes with the
-network's, ``accuracy`` counts, ``protocol`` says it in words, ``run`` is the story.
+``listing`` says which videos, ``crops`` which views of a frame there are, ``classes`` matches the
+data's classes with the network's, ``accuracy`` counts, ``protocol`` says it in words, ``run`` is
+the story.
 """
 
 from __future__ import annotations

@@ -7,9 +7,11 @@ from .crops import CropsTransform
 
 
 def protocol_in_words(
+    origin: str,
     rule: ClipRule,
     transform: CropsTransform,
     *,
+    n_videos: int,
     names_known: bool,
     n_classes: int,
     n_outputs: int,
@@ -18,12 +20,15 @@ def protocol_in_words(
 
     Parameters
     ----------
+    origin: what the data is called.
     rule, transform: how videos became clips, and frames crops.
+    n_videos: how many videos were counted.
     names_known: whether classes were matched by name; else label ``i`` was output ``i``.
     n_classes, n_outputs: classes of the data and outputs of the network.
     """
     return " ".join(
         [
+            f"{n_videos} videos of {origin}.",
             _clips(rule),
             f"Each clip: {transform.in_words}.",
             "Clip level: the mean of the softmax over the crops of a clip. Video level: the mean "

@@ -15,8 +15,8 @@ from torch import Tensor
 from ..architectures import VideoNetwork
 from ..classification import softmax, top
 from ..clips import ClipRule
-from ..datasets import BrokenVideo, VideoItem, VideoList, read_dataset
-from ..datasets.read import Layout
+from ..datasets import BrokenVideo, VideoItem, VideoList
+from ..datasets.recognition import Layout
 from ..errors import C3DHubError, DatasetError
 from ..extract import ready_network
 from ..inference import Engine, Precision
@@ -27,6 +27,7 @@ from ..video import Decode, Errors
 from .accuracy import MOST, Accuracy, label_ranks
 from .classes import outputs_of_classes
 from .crops import Crops, CropsTransform
+from .listing import named, videos_to_evaluate
 from .protocol import protocol_in_words
 from .result import ClassAccuracy, Evaluation, VideoAnswer
 
@@ -64,8 +65,9 @@ def evaluate(
     ----------
     data: a :class:`c3dhub.datasets.VideoList`, or a path for :func:`c3dhub.read_dataset`.
     model: a network, or what :func:`c3dhub.load` takes.
-    layout, subset, split, videos, classes: of :func:`c3dhub.read_dataset`, where ``data`` is a
-        path.
+    layout, split, videos, classes: of :func:`c3dhub.read_dataset`, where ``data`` is a path.
+    subset: the same, but None takes ``"test"`` where there is one, else ``"val"``, else everything:
+        what a network was trained on tells nothing.
     crops: ``"center"``, ``"three"`` along the long side, or ``"ten"``: corners, centre and mirror
         images, see :class:`c3dhub.evaluation.CropsTransform`.
     clip_len, clip_stride, frame_stride, fps: how videos are cut, see
@@ -92,9 +94,11 @@ def evaluate(
     )
     transform = CropsTransform(network.config.input, crops=crops)
     size = fitting_batch_size(batch_size, network, rule)
-    found = _videos(data, layout=layout, subset=subset, split=split, videos=videos, classes=classes)
+    found = videos_to_evaluate(
+        data, layout=layout, subset=subset, split=split, videos=videos, classes=classes
+    )
     outputs = outputs_of_classes(
-        found.classes, network.classes, num_classes=network.num_classes, origin=_named(found)
+        found.classes, network.classes, num_classes=network.num_classes, origin=named(found)
     )
     n_clips = max(1, size // len(transform.weights))
     reading = Reading(rule, transform, n_clips, errors, decode)
@@ -180,7 +184,7 @@ class _Tally:
         if not self.answers:
             first = self.broken[0]
             raise DatasetError(
-                f"{_named(self.videos)}: none of its {len(self.broken)} videos can be read; "
+                f"{named(self.videos)}: none of its {len(self.broken)} videos can be read; "
                 f"the first: {first.path}: {first.reason}"
             )
         network, num_classes = job.network, len(self.names)
@@ -192,8 +196,10 @@ class _Tally:
             broken=tuple(self.broken),
             warnings=tuple(self.warnings),
             protocol=protocol_in_words(
+                named(self.videos),
                 job.reading.rule,
                 job.transform,
+                n_videos=len(self.answers),
                 names_known=network.classes is not None,
                 n_classes=len(self.outputs),
                 n_outputs=num_classes,
@@ -224,37 +230,6 @@ def _run(job: _Job, items: Sequence[VideoItem], tally: _Tally, *, progress: bool
         for position, (item, rows) in enumerate(zip(items, done, strict=True)):
             tally.add(position, item, rows)
             bar.update(1)
-
-
-def _videos(
-    data: VideoList | str | Path,
-    *,
-    layout: Layout | None,
-    subset: str | None,
-    split: int,
-    videos: str | Path | None,
-    classes: Sequence[str] | str | Path | None,
-) -> VideoList:
-    if isinstance(data, VideoList):
-        given = {"layout": layout, "subset": subset, "videos": videos, "classes": classes}
-        for name, value in given.items():
-            if value is not None:
-                raise ValueError(
-                    f"{name} is {value!r}, but data is a VideoList, which is read already; give "
-                    f"{name} to c3dhub.read_dataset"
-                )
-        found = data
-    else:
-        found = read_dataset(
-            data, layout=layout, subset=subset, split=split, videos=videos, classes=classes
-        )
-    if not found.items:
-        raise DatasetError(f"{_named(found)} has no videos to evaluate; look at path and subset")
-    return found
-
-
-def _named(videos: VideoList) -> str:
-    return videos.origin or "the list of videos"
 
 
 def _name(model: VideoNetwork | str | Path) -> VideoNetwork | str:
