@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .classification import classify
     from .clips import ClipRule
     from .config import InputContract, ModelConfig
+    from .datasets import VideoItem, VideoList, read_dataset
     from .errors import (
         C3DHubError,
         CheckpointError,
@@ -54,6 +55,8 @@ _MODULES = {
     "UnknownModelError": "errors",
     "UnknownStageError": "errors",
     "VideoError": "errors",
+    "VideoItem": "datasets",
+    "VideoList": "datasets",
     "WeightsUnavailableError": "errors",
     "classify": "classification",
     "create_model": "hub",
@@ -63,6 +66,7 @@ _MODULES = {
     "load": "hub",
     "load_features": "features",
     "model_info": "manifest",
+    "read_dataset": "datasets",
 }
 
 __all__ = [
@@ -80,6 +84,8 @@ __all__ = [
     "UnknownModelError",
     "UnknownStageError",
     "VideoError",
+    "VideoItem",
+    "VideoList",
     "WeightsUnavailableError",
     "__version__",
     "classify",
@@ -90,6 +96,7 @@ __all__ = [
     "load",
     "load_features",
     "model_info",
+    "read_dataset",
 ]
 
 
