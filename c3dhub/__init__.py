@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .features import Features, load_features
     from .hub import create_model, load
     from .manifest import ModelEntry, list_models, model_info
+    from .training import finetune
 
 # Public name -> module. Names are imported when they are first used, so that listing models does
 # not wait for torch.
@@ -62,6 +63,7 @@ _MODULES = {
     "create_model": "hub",
     "extract_features": "extract",
     "extract_many": "extract",
+    "finetune": "training",
     "list_models": "manifest",
     "load": "hub",
     "load_features": "features",
@@ -92,6 +94,7 @@ __all__ = [
     "create_model",
     "extract_features",
     "extract_many",
+    "finetune",
     "list_models",
     "load",
     "load_features",

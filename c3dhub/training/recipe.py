@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
+from ..datasets.augmentation import Augmentation
 from ..errors import near_matches
 
 Schedule = Literal["plateau", "cosine", "constant"]
@@ -45,6 +46,8 @@ class Recipe:
     clip_len: frames of a clip.
     frame_stride: frames from one frame of a clip to the next.
     clips_per_video: clips that are cut from each video in an epoch.
+    augmentation: the paper's multi-scale corner crops and flips; None takes the centre crop, and
+        the random place in time alone is left.
     """
 
     begin_at: str = "layer4"
@@ -63,6 +66,7 @@ class Recipe:
     clip_len: int = 16
     frame_stride: int = 1
     clips_per_video: int = 1
+    augmentation: Augmentation | None = Augmentation()
 
     def __post_init__(self) -> None:
         whole = ("epochs", "patience", "batch_size", "micro_batch", "clip_len", "frame_stride")

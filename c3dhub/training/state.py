@@ -8,6 +8,8 @@ from typing import Any
 
 from .schedule import Plateau
 
+TABLE_HEAD = "    epoch        lr  train loss  accuracy    val loss  accuracy"
+
 
 @dataclass(frozen=True)
 class EpochRow:
@@ -20,8 +22,8 @@ class EpochRow:
     lr: learning rate of the epoch's last step.
     train_loss, train_accuracy: means over the epoch's clips, as they were augmented and as the
         network was when each was its turn; accuracy from 0 to 1.
-    val_loss, val_accuracy: means over one centred clip of each validation video, at the epoch's
-        end; None without validation.
+    val_loss, val_accuracy: means over three clips of each validation video, the same in every
+        epoch, at the epoch's end; None without validation.
     clips: clips trained on so far.
     seconds: time spent so far, interruptions left out.
     """
@@ -45,6 +47,13 @@ class EpochRow:
         if self.val_accuracy is None or self.val_loss is None:
             return (float(self.epoch), 0.0)
         return (self.val_accuracy, -self.val_loss)
+
+    def as_line(self, *, epochs: int) -> str:
+        """Return the row of a table for people; :data:`TABLE_HEAD` is its first line."""
+        place = f"{self.epoch}/{epochs}"
+        train = f"{self.train_loss:11.4f} {self.train_accuracy:9.1%}"
+        val = "" if self.val_loss is None else f"{self.val_loss:11.4f} {self.val_accuracy:9.1%}"
+        return f"{place:>9} {self.lr:9.2g} {train} {val}".rstrip()
 
 
 @dataclass(frozen=True)
