@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .features import Features, load_features
     from .hub import create_model, load
     from .manifest import ModelEntry, list_models, model_info
+    from .training import finetune
 
 # Public name -> module. Names are imported when they are first used, so that listing models does
 # not wait for torch.
@@ -65,6 +66,7 @@ _MODULES = {
     "evaluate": "evaluation",
     "extract_features": "extract",
     "extract_many": "extract",
+    "finetune": "training",
     "list_models": "manifest",
     "load": "hub",
     "load_features": "features",
@@ -97,6 +99,7 @@ __all__ = [
     "evaluate",
     "extract_features",
     "extract_many",
+    "finetune",
     "list_models",
     "load",
     "load_features",

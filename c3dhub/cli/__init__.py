@@ -21,7 +21,7 @@ from typing import Any, NoReturn, TextIO
 from .._version import __version__
 from ..errors import C3DHubError, UnknownModelError, near_matches
 
-COMMAND_MODULES = ("registry", "weights", "video", "evaluate", "bench")
+COMMAND_MODULES = ("registry", "weights", "video", "finetune", "evaluate", "bench")
 
 DONE, FAILED, USAGE = 0, 1, 2
 
