@@ -24,7 +24,8 @@ def add_parsers(subparsers: Any) -> None:
         "evaluate",
         help="accuracy of a model on labelled videos",
         description="Classify labelled videos: top-1, top-5 and their mean, for clips, for videos "
-        "and for each class, with the protocol in words.",
+        "and for each class, with the protocol in words. Without --subset the test part of DATA is "
+        "taken where it has one, else its val part, else all of it.",
         epilog="example: c3dhub evaluate UCF-101/ --subset test --split 1 --model finetuned/",
     )
     add_dataset_options(evaluate)

@@ -59,11 +59,7 @@ def add_dataset_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help="folder, or list of labelled videos")
     data = parser.add_argument_group("data")
     data.add_argument("--layout", metavar="NAME", help="how DATA is laid out (default: recognised)")
-    data.add_argument(
-        "--subset",
-        metavar="NAME",
-        help="part of DATA, such as train (default: test or val if there is one, else everything)",
-    )
+    data.add_argument("--subset", metavar="NAME", help="part of DATA, such as train or test")
     data.add_argument(
         "--split", type=int, default=1, metavar="N", help="official split: 1, 2 or 3 (default: 1)"
     )

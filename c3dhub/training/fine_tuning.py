@@ -161,9 +161,7 @@ def finetune(
         return _run(job, start, processes, progress=progress)
 
 
-def _run(
-    job: Job, start: Start, processes: Processes, *, progress: bool | None
-) -> FinetuneResult:
+def _run(job: Job, start: Start, processes: Processes, *, progress: bool | None) -> FinetuneResult:
     network = start.network
     network.config = replace(network.config, clip_len=job.recipe.clip_len)
     settings = {
@@ -268,4 +266,3 @@ def _keep_silent(text: str) -> None:
 
 def _warn(text: str) -> None:
     warnings.warn(text, stacklevel=3)
-
