@@ -56,7 +56,9 @@ def _add_data(group: Any) -> None:
     )
     group.add_argument("--layout", metavar="NAME", help="of DATA (default: found out)")
     group.add_argument("--subset", metavar="NAME", help="part of DATA to train on")
-    group.add_argument("--val-subset", metavar="NAME", help="part of --val, or of DATA, to validate")
+    group.add_argument(
+        "--val-subset", metavar="NAME", help="part of --val, or of DATA, to validate"
+    )
     group.add_argument("--split", type=int, default=1, metavar="N", help="split (default: 1)")
     group.add_argument("--videos", metavar="DIR", help="where the videos of a list are")
     group.add_argument("--classes", metavar="FILE", help="class names, one a line")

@@ -26,6 +26,7 @@ from .prepare import Start, Videos, describe, prepare_network, prepare_videos
 from .processes import Processes, joined
 from .recipe import (
     FINE_TUNING_LR,
+    PAPER,
     SCRATCH_LR,
     Recipe,
     Schedule,
@@ -34,8 +35,6 @@ from .recipe import (
 )
 from .result import FinetuneResult
 from .state import TABLE_HEAD, State
-
-_PAPER = Augmentation()
 
 
 def finetune(
@@ -61,7 +60,7 @@ def finetune(
     clip_len: int | None = None,
     frame_stride: int = 1,
     clips_per_video: int = 1,
-    augmentation: Augmentation | None = _PAPER,
+    augmentation: Augmentation | None = PAPER,
     workers: int = 0,
     device: str | torch.device | None = None,
     resume: Resume = "auto",
@@ -161,9 +160,7 @@ def finetune(
         return _run(job, start, processes, progress=progress)
 
 
-def _run(
-    job: Job, start: Start, processes: Processes, *, progress: bool | None
-) -> FinetuneResult:
+def _run(job: Job, start: Start, processes: Processes, *, progress: bool | None) -> FinetuneResult:
     network = start.network
     network.config = replace(network.config, clip_len=job.recipe.clip_len)
     settings = {
@@ -268,4 +265,3 @@ def _keep_silent(text: str) -> None:
 
 def _warn(text: str) -> None:
     warnings.warn(text, stacklevel=3)
-

@@ -51,9 +51,7 @@ def check_output(folder: Path, *, resume: Resume) -> None:
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         what = "cannot be written to" if existing.is_dir() else "is no folder"
-        raise TrainingError(
-            f"output is {folder}, but {existing} {what}; choose another folder"
-        )
+        raise TrainingError(f"output is {folder}, but {existing} {what}; choose another folder")
     if (folder / SETTINGS_FILE).exists():
         if resume == "never":
             raise TrainingError(

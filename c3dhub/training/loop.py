@@ -70,9 +70,7 @@ class Trainer:
         self.state = State()
         if checkpoint is not None:
             self.state = checkpoints.restore(checkpoint, self.network, learner.optimizer)
-        self.progress.restart(
-            done=self._clips_due, total=self.recipe.epochs * len(self.videos)
-        )
+        self.progress.restart(done=self._clips_due, total=self.recipe.epochs * len(self.videos))
         self._board: Board | None = None
         self._marked = time.monotonic()
 
@@ -268,9 +266,7 @@ class Trainer:
     def _save(self) -> None:
         if self.processes.leads:
             self._check_weights()
-            checkpoints.save(
-                self.job.folder, self.network, self.learner.optimizer, self.state
-            )
+            checkpoints.save(self.job.folder, self.network, self.learner.optimizer, self.state)
 
     def _check_weights(self) -> None:
         """Raise TrainingError rather than keep weights that the last step made infinite."""

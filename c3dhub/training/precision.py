@@ -78,4 +78,3 @@ class _Guard:
     def remove(self) -> None:
         for hook in self._hooks:
             hook.remove()
-

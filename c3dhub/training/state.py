@@ -65,9 +65,7 @@ class Totals:
     clips: float = 0.0
 
     def plus(self, other: Totals) -> Totals:
-        return Totals(
-            self.loss + other.loss, self.right + other.right, self.clips + other.clips
-        )
+        return Totals(self.loss + other.loss, self.right + other.right, self.clips + other.clips)
 
     @property
     def means(self) -> tuple[float, float]:
