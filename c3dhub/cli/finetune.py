@@ -55,7 +55,9 @@ def _add_data(group: Any) -> None:
         help="without --val: share of DATA to validate with, 0 for none (default: 0.2)",
     )
     group.add_argument("--layout", metavar="NAME", help="of DATA (default: found out)")
-    group.add_argument("--subset", metavar="NAME", help="part of DATA to train on")
+    group.add_argument(
+        "--subset", metavar="NAME", help="part of DATA to train on (default: train, if any)"
+    )
     group.add_argument(
         "--val-subset", metavar="NAME", help="part of --val, or of DATA, to validate"
     )
@@ -168,14 +170,21 @@ def run_finetune(args: argparse.Namespace) -> int:
 
 
 def _read(args: argparse.Namespace) -> tuple[VideoList, VideoList | None]:
+    """Return what to train on and what to validate with; None leaves that to --hold-out."""
     from ..datasets import read_dataset
+    from ..training.prepare import training_part, validation_part
 
     common = {"layout": args.layout, "split": args.split, "videos": args.videos}
-    train = read_dataset(args.data, subset=args.subset, classes=args.classes, **common)
-    if args.val is None and args.val_subset is None:
-        return train, None
+    if args.subset is None:
+        train = training_part(args.data, classes=args.classes, **common)
+    else:
+        train = read_dataset(args.data, subset=args.subset, classes=args.classes, **common)
     where = args.data if args.val is None else args.val
-    return train, read_dataset(where, subset=args.val_subset, classes=train.classes, **common)
+    if args.val_subset is not None:
+        return train, read_dataset(where, subset=args.val_subset, classes=train.classes, **common)
+    if args.val is None and not args.hold_out:
+        return train, None
+    return train, validation_part(where, classes=train.classes, optional=args.val is None, **common)
 
 
 def _summary(result: FinetuneResult) -> str:

@@ -6,8 +6,9 @@ step, ``loop`` does epochs, ``folder`` and ``checkpoints`` say what lies on disk
 
 from __future__ import annotations
 
-from .fine_tuning import FinetuneResult, finetune
+from .fine_tuning import finetune
 from .recipe import Recipe
+from .result import FinetuneResult
 from .state import EpochRow
 
 __all__ = ["EpochRow", "FinetuneResult", "Recipe", "finetune"]

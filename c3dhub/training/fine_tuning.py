@@ -26,6 +26,7 @@ from .prepare import Start, Videos, describe, prepare_network, prepare_videos
 from .processes import Processes, joined
 from .recipe import (
     FINE_TUNING_LR,
+    PAPER,
     SCRATCH_LR,
     Recipe,
     Schedule,
@@ -34,8 +35,6 @@ from .recipe import (
 )
 from .result import FinetuneResult
 from .state import TABLE_HEAD, State
-
-_PAPER = Augmentation()
 
 
 def finetune(
@@ -61,7 +60,7 @@ def finetune(
     clip_len: int | None = None,
     frame_stride: int = 1,
     clips_per_video: int = 1,
-    augmentation: Augmentation | None = _PAPER,
+    augmentation: Augmentation | None = PAPER,
     workers: int = 0,
     device: str | torch.device | None = None,
     resume: Resume = "auto",

@@ -16,7 +16,7 @@ _HEAD = "logits"
 
 def trainable_stages(network: VideoNetwork) -> tuple[str, ...]:
     """Return the names that training may begin at, the whole network first, the head last."""
-    return tuple(name for name in network.stage_names if name not in ("avgpool", _HEAD)) + ("fc",)
+    return (*(name for name in network.stage_names if name not in ("avgpool", _HEAD)), "fc")
 
 
 def last_stage(network: VideoNetwork) -> str:

@@ -137,7 +137,7 @@ class Learner:
                 parameter.grad = torch.zeros_like(parameter)
         targets = [*self._gradients, self._rows, self._seen]
         flat = self.processes.add_up(torch.cat([target.reshape(-1) for target in targets]))
-        pieces = flat.split([target.numel() for target in targets])
+        pieces = torch.split(flat, [target.numel() for target in targets])
         for target, piece in zip(targets, pieces, strict=True):
             target.copy_(piece.view(target.shape))
         return self.add_up(sums)

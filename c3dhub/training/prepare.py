@@ -14,7 +14,8 @@ import torch
 
 from .. import hub
 from ..architectures import VideoNetwork, build
-from ..datasets import VideoList, check_training, hold_out, read_dataset
+from ..datasets import VideoList, check_training, hold_out, list_subsets, read_dataset
+from ..datasets.recognition import Layout
 from ..errors import DatasetError
 
 Videos = VideoList | str | PathLike[str]
@@ -41,29 +42,74 @@ def prepare_videos(
 ) -> tuple[VideoList, VideoList | None]:
     """Return the lists to train on and to validate with, checked.
 
-    Where ``val`` is None the share ``held_out`` of ``data`` is set aside; 0 sets none aside. Raises
-    DatasetError for lists that nothing can be learned from.
+    Where ``val`` is None and ``data`` has no subset for it, the share ``held_out`` of ``data`` is
+    set aside; 0 sets none aside. Raises DatasetError for lists that nothing can be learned from.
     """
     if not 0 <= held_out < 1:
         raise ValueError(f"hold_out is {held_out!r}; it must be a share, at least 0 and below 1")
-    train = data if isinstance(data, VideoList) else read_dataset(data)
-    if val is None and not held_out:
+    train = data if isinstance(data, VideoList) else training_part(data)
+    if val is None and held_out and not isinstance(data, VideoList):
+        val = validation_part(data, classes=train.classes, optional=True)
+    if val is not None:
+        if not isinstance(val, VideoList):
+            val = validation_part(val, classes=train.classes)
+    elif held_out:
         check_training(train)
-        return train, None
-    if val is None:
-        check_training(train)
-        train, validation = hold_out(train, fraction=held_out, seed=seed)
-    elif isinstance(val, VideoList):
-        validation = val
-    else:
-        validation = read_dataset(val, classes=train.classes)
-    if not len(validation):
+        train, val = hold_out(train, fraction=held_out, seed=seed)
+    check_training(train, val)
+    return train, val
+
+
+def training_part(
+    path: str | PathLike[str],
+    *,
+    layout: Layout | None = None,
+    split: int = 1,
+    videos: str | None = None,
+    classes: Sequence[str] | str | None = None,
+) -> VideoList:
+    """Return the videos of a dataset to train on: its subset ``"train"`` where it has subsets.
+
+    The options are those of :func:`c3dhub.read_dataset`, which raises the same errors.
+    """
+    known = list_subsets(path, layout=layout, split=split, videos=videos)
+    if known and "train" not in known:
         raise DatasetError(
-            f"{validation.origin or 'val'}: there is no video to validate with; give others, or "
-            "hold_out=0 (--hold-out 0) to train without"
+            f"{path}: its subsets are {', '.join(known)}, none of them 'train'; name the one to "
+            "train on: read_dataset(..., subset=...) (--subset)"
         )
-    check_training(train, validation)
-    return train, validation
+    subset = "train" if known else None
+    return read_dataset(
+        path, layout=layout, subset=subset, split=split, videos=videos, classes=classes
+    )
+
+
+def validation_part(
+    path: str | PathLike[str],
+    *,
+    classes: Sequence[str],
+    layout: Layout | None = None,
+    split: int = 1,
+    videos: str | None = None,
+    optional: bool = False,
+) -> VideoList | None:
+    """Return the videos of a dataset to validate with: its subset ``"val"``, or all without any.
+
+    With ``optional`` a dataset without that subset gives None. The subset ``"test"`` is never taken
+    unasked: who chooses the best epoch by it has no test any more.
+    """
+    known = list_subsets(path, layout=layout, split=split, videos=videos)
+    if optional and "val" not in known:
+        return None
+    if known and "val" not in known:
+        raise DatasetError(
+            f"{path}: its subsets are {', '.join(known)}, none of them 'val'; name the one to "
+            "validate with: read_dataset(..., subset=...) (--val-subset)"
+        )
+    subset = "val" if known else None
+    return read_dataset(
+        path, layout=layout, subset=subset, split=split, videos=videos, classes=classes
+    )
 
 
 def prepare_network(

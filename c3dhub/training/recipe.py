@@ -16,6 +16,7 @@ TrainingPrecision = Literal["float32", "bfloat16"]
 FINE_TUNING_LR = 0.001
 SCRATCH_LR = 0.1
 MICRO_BATCH = 16
+PAPER = Augmentation()
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Recipe:
     clip_len: int = 16
     frame_stride: int = 1
     clips_per_video: int = 1
-    augmentation: Augmentation | None = Augmentation()
+    augmentation: Augmentation | None = PAPER
 
     def __post_init__(self) -> None:
         whole = ("epochs", "patience", "batch_size", "micro_batch", "clip_len", "frame_stride")
