@@ -68,7 +68,7 @@ def is_image_folder(path: Path) -> bool:
         if not path.is_dir():
             return False
         find_images(path, name=str(path))
-    except (VideoError, ValueError):
+    except (VideoError, OSError, ValueError):  # a name that no file can have
         return False
     return True
 
