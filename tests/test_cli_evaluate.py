@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from grey_network import grey_video
+from grey_network import grey_frame, grey_video
+from make_video import write_image
 
 from c3dhub.architectures import VideoNetwork
 from c3dhub.cli import main
@@ -88,6 +89,23 @@ def test_broken_videos_are_listed_and_the_exit_code_says_so(
     assert "videos           5" in shown.out
 
 
+def test_a_class_without_videos_and_a_video_that_breaks_off_are_shown(
+    data: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "sit" / "v.mov").unlink()
+    images = data / "run" / "images"
+    images.mkdir()
+    for number in range(3):
+        write_image(images / f"{number:03d}.png", grey_frame(20), codec="png")
+    (images / "003.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
+    assert run("evaluate", data, "--model", model) == 0
+    shown = capsys.readouterr()
+    assert f"c3dhub: warning: {images}: decoding stopped at frame 3" in shown.err
+    rows = {line.split()[0]: line.split()[1:] for line in shown.out.splitlines()[1:6]}
+    assert rows["sit"] == ["0", "-", "-"]
+    assert rows["run"][0] == "2"
+
+
 def test_bad_input_is_one_line(
     data: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +126,8 @@ def test_bad_input_is_one_line(
     refused(2, "the data itself", listed, "--model", model, "--predictions", listed)
     refused(2, "clip_len is 0", *usual, "--clip-len", "0")
     refused(2, "invalid choice: 'five'", *usual, "--crops", "five")
+    refused(1, "has 5 classes and the network, whose classes have no names, 400 outputs",
+            data, "--model", "resnet10", "--random-weights")  # fmt: skip
     (data / "runn").mkdir()
     grey_video(data / "runn" / "v.mov", [9] * 3)
     refused(1, "'runn' Did you mean run?", *usual)
