@@ -50,10 +50,16 @@ def save(folder: Path, network: VideoNetwork, optimizer: SGD, state: State) -> P
             write_safetensors(stream, momentum, metadata={"format": "pt"})
         with atomic_path(part / STATE_FILE) as new:
             new.write_text(json.dumps(state.to_dict(), indent=2) + "\n", encoding="utf-8")
-    for path in place.iterdir():
-        if path != target:
-            shutil.rmtree(path, ignore_errors=True)
+    remove_older(folder)
     return target
+
+
+def remove_older(folder: Path) -> None:
+    """Leave only the newest checkpoint; a run that was killed may have left the one before it."""
+    kept = newest(folder)
+    for path in (folder / CHECKPOINTS).glob("*"):
+        if path != kept:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def read_state(checkpoint: Path) -> State:

@@ -195,6 +195,7 @@ def _claim(folder: Path, settings: Mapping[str, Any]) -> tuple[Path | None, Stat
     """Make the folder the run's; return the checkpoint to go on from and its state."""
     claim(folder, settings)
     clear_left_overs(folder)
+    checkpoints.remove_older(folder)
     checkpoint = checkpoints.newest(folder)
     return checkpoint, State() if checkpoint is None else checkpoints.read_state(checkpoint)
 
