@@ -33,11 +33,13 @@ if TYPE_CHECKING:
         VideoError,
         WeightsUnavailableError,
     )
+    from .evaluation import Evaluation, evaluate
     from .extract import extract_features, extract_many
     from .features import Features, load_features
     from .hub import create_model, load
     from .manifest import ModelEntry, list_models, model_info
     from .sample import sample_video
+    from .training import finetune
 
 # Public name -> module. Names are imported when they are first used, so that listing models does
 # not wait for torch.
@@ -46,6 +48,7 @@ _MODULES = {
     "CheckpointError": "errors",
     "ClipRule": "clips",
     "DatasetError": "errors",
+    "Evaluation": "evaluation",
     "Features": "features",
     "FeaturesError": "errors",
     "InputContract": "config",
@@ -61,8 +64,10 @@ _MODULES = {
     "WeightsUnavailableError": "errors",
     "classify": "classification",
     "create_model": "hub",
+    "evaluate": "evaluation",
     "extract_features": "extract",
     "extract_many": "extract",
+    "finetune": "training",
     "list_models": "manifest",
     "load": "hub",
     "load_features": "features",
@@ -76,6 +81,7 @@ __all__ = [
     "CheckpointError",
     "ClipRule",
     "DatasetError",
+    "Evaluation",
     "Features",
     "FeaturesError",
     "InputContract",
@@ -92,8 +98,10 @@ __all__ = [
     "__version__",
     "classify",
     "create_model",
+    "evaluate",
     "extract_features",
     "extract_many",
+    "finetune",
     "list_models",
     "load",
     "load_features",

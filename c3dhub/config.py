@@ -86,6 +86,8 @@ class ModelConfig:
     options: the architecture's own options where they differ from its defaults, e.g.
         ``{"shortcut": "A"}``.
     classes: class names in the order of the logits, None where they are unknown.
+    provenance: what the weights were made from, for people: plain values, ready for JSON; None
+        where there is nothing to say. :func:`c3dhub.finetune` notes model, recipe and data.
     """
 
     name: str
@@ -96,6 +98,7 @@ class ModelConfig:
     in_channels: int = 3
     options: Mapping[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] | None = None
+    provenance: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_classes", "clip_len", "in_channels"):
@@ -111,6 +114,8 @@ class ModelConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return plain dicts, lists, strings and numbers, ready for JSON."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if self.provenance is None:
+            del plain["provenance"]
         return plain
 
     @classmethod

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,32 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        raise
+    _flush_folder(target.parent)
+
+
+@contextlib.contextmanager
+def atomic_folder(target: str | Path) -> Iterator[Path]:
+    """Give an empty folder beside ``target`` that becomes ``target`` when the block succeeds.
+
+    Its files must be on the disk when the block ends, as :func:`atomic_path` leaves them. After an
+    error it is removed.
+
+    Raises
+    ------
+    OSError
+        If the folder around it cannot be written, the disk is full, or ``target`` is there and not
+        an empty folder.
+    """
+    target = Path(os.path.realpath(target))
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part")
+    temporary.mkdir()
+    try:
+        yield temporary
+        _flush_folder(temporary)
+        temporary.replace(target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
     _flush_folder(target.parent)
 

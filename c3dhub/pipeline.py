@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -31,6 +31,15 @@ T = TypeVar("T")
 # Batches that wait for the network, and batches that it has begun. More only takes memory.
 _BATCHES_READY = 2
 _BATCHES_STARTED = 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """A video between two times of its own, in seconds, instead of those of the clip rule."""
+
+    video: VideoSource
+    start: float | None
+    end: float | None
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,7 @@ class Reading:
         return {"clip_rule": self.rule.to_dict(), "decode": self.decode}
 
 
-def read_batches(videos: Iterable[VideoSource], reading: Reading) -> Iterator[Event]:
+def read_batches(videos: Iterable[VideoSource | Part], reading: Reading) -> Iterator[Event]:
     """Read one video after the other; every batch but the very last one is full."""
     clips: list[Clip] = []
     owners: list[tuple[int, ClipSpan]] = []
@@ -132,12 +141,17 @@ def _batch(clips: Sequence[Clip], owners: Sequence[tuple[int, ClipSpan]]) -> Bat
     return Batch(stacked([clip.frames for clip in clips]), owners)
 
 
-def _read(number: int, video: VideoSource, reading: Reading) -> Iterator[Opened | Clip | Ended]:
-    n_clips = 0
+def _read(
+    number: int, video: VideoSource | Part, reading: Reading
+) -> Iterator[Opened | Clip | Ended]:
+    n_clips, rule = 0, reading.rule
+    if isinstance(video, Part):
+        rule = replace(rule, start=video.start, end=video.end)
+        video = video.video
     try:
         with reading.open(video) as source, _in_background(source.sha256) as digest:
-            yield Opened(number, source.name, _expected(source, reading.rule))
-            for clip in read_clips(source, rule=reading.rule, transform=reading.transform):
+            yield Opened(number, source.name, _expected(source, rule))
+            for clip in read_clips(source, rule=rule, transform=reading.transform):
                 n_clips += 1
                 yield clip
             origin = {

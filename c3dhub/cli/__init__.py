@@ -21,7 +21,15 @@ from typing import Any, NoReturn, TextIO
 from .._version import __version__
 from ..errors import C3DHubError, UnknownModelError, near_matches
 
-COMMAND_MODULES = ("demo", "registry", "weights", "video", "bench")
+COMMAND_MODULES = (
+    "demo",
+    "registry",
+    "weights",
+    "video",
+    "finetune",
+    "evaluate",
+    "bench",
+)
 
 DONE, FAILED, USAGE = 0, 1, 2
 

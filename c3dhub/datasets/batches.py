@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from .items import VideoList
 from .processes import stream
 from .reading import BrokenVideo, EvaluationReader, Piece, Task, TrainingReader
 from .views import CENTER, View
+
+Deal = Literal["parts", "batches"]
 
 _PAPER = Augmentation()
 _BATCHES_READY = 2
@@ -63,6 +66,7 @@ def training_batches(
     first: int = 0,
     rank: int = 0,
     world_size: int = 1,
+    deal: Deal = "parts",
 ) -> Generator[ClipBatch, None, None]:
     """Yield one epoch: a random clip of every video, in random order.
 
@@ -85,6 +89,8 @@ def training_batches(
         parts of all ranks in order are the batch that one process alone would read. Parts differ by
         one video at most, so a loss that is a mean must be weighted by ``len(batch)``; a part may
         be empty.
+    deal: ``"batches"`` deals out whole batches instead: number ``n`` of the epoch, ``first``
+        ones counted, goes to the process ``n % world_size``.
 
     Raises
     ------
@@ -97,8 +103,13 @@ def training_batches(
         contract, clip_len, frame_stride, seed, epoch, augmentation, threads=1 if workers else 0
     )
     order = epoch_order(len(videos), seed=seed, epoch=epoch)
-    batches = global_batches(order, batch_size=batch_size)[first:]
-    own = [share(batch, rank=rank, world_size=world_size) for batch in batches]
+    batches = global_batches(order, batch_size=batch_size)
+    if deal == "parts":
+        own = [share(batch, rank=rank, world_size=world_size) for batch in batches[first:]]
+    elif deal == "batches":
+        own = batches[first + (rank - first) % world_size :: world_size]
+    else:
+        raise ValueError(f"deal is {deal!r}; it must be 'parts' or 'batches'")
     shape = (clip_len, contract.crop_size, contract.crop_size, 3)
     return _prepared(_training(videos, own, reader, workers, shape), workers)
 

@@ -1,0 +1,168 @@
+"""The command that measures how good a network is: evaluate."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DatasetError
+from ..files import refuse_special
+from .options import add_dataset_options, add_model_options, dataset_options, network_of, say
+
+if TYPE_CHECKING:
+    from ..evaluation import Accuracy, Evaluation
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Register the commands of this module."""
+    evaluate = subparsers.add_parser(
+        "evaluate",
+        help="accuracy of a model on labelled videos",
+        description="Classify labelled videos: top-1, top-5 and their mean, for clips, for videos "
+        "and for each class, with the protocol in words. Without --subset the test part of DATA is "
+        "taken where it has one, else its val part, else all of it.",
+        epilog="example: c3dhub evaluate UCF-101/ --subset test --split 1 --model finetuned/",
+    )
+    add_dataset_options(evaluate)
+    add_model_options(evaluate)
+    _add_protocol_options(evaluate)
+    output = evaluate.add_argument_group("decoding and output")
+    output.add_argument(
+        "--errors",
+        choices=("raise", "strict"),
+        default="raise",
+        help="raise (default): of a video that breaks off count what came before; strict: leave "
+        "it out",
+    )
+    output.add_argument(
+        "--decode",
+        choices=("exact", "fast"),
+        default="exact",
+        help="fast: H.264 and large frames in less time, pixels off by about one grey level",
+    )
+    output.add_argument(
+        "--predictions", metavar="FILE.csv", help="write what each video was taken for"
+    )
+    output.add_argument("--json", action="store_true", help="print JSON")
+    output.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    evaluate.set_defaults(run=run_evaluate)
+
+
+def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
+    protocol = parser.add_argument_group("protocol")
+    protocol.add_argument(
+        "--crops",
+        choices=("center", "three", "ten"),
+        default="center",
+        help="crops of every frame: its centre (default), three along the long side, or corners, "
+        "centre and their mirror images",
+    )
+    for option, text in (
+        ("--clip-len", "frames of a clip (default: the model's)"),
+        ("--clip-stride", "frames between clip starts (default: clips touch)"),
+    ):
+        protocol.add_argument(option, type=int, metavar="N", help=text)
+    protocol.add_argument(
+        "--frame-stride",
+        type=int,
+        default=1,
+        metavar="N",
+        help="frames between the frames of a clip (default: 1)",
+    )
+    protocol.add_argument("--fps", type=float, metavar="X", help="resample to X frames per second")
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    """Evaluate; return 0, or 1 where some videos could not be read."""
+    table = _plan_table(args.predictions, args.data)
+    network = network_of(args)
+    from ..evaluation import evaluate
+
+    names = ("crops", "clip_len", "clip_stride", "frame_stride", "fps")
+    more = ("batch_size", "errors", "decode")
+    found = evaluate(
+        args.data,
+        model=network,
+        progress=not args.quiet and sys.stderr.isatty(),
+        **dataset_options(args),
+        **{name: getattr(args, name) for name in (*names, *more)},
+    )
+    if table is not None:
+        found.save_predictions(table)
+    _report(found)
+    print(json.dumps(found.to_dict(), indent=2) if args.json else shown(found))
+    return 1 if found.broken else 0
+
+
+def _plan_table(predictions: str | None, data: str) -> Path | None:
+    """Return where the predictions go, refusing what could not be meant before any work is done."""
+    if predictions is None:
+        return None
+    table = Path(predictions)
+    if table.suffix.lower() != ".csv":
+        raise ValueError(f"--predictions is {table}; they are written as CSV: end it in .csv")
+    if table.exists() and Path(data).exists() and table.samefile(data):
+        raise ValueError(f"--predictions is {table}, the data itself; choose another file")
+    if table.is_dir():
+        raise ValueError(f"--predictions is {table}, a folder; name a file")
+    if not table.parent.is_dir():
+        raise ValueError(
+            f"--predictions is {table}, but {table.parent} is no folder: create it first"
+        )
+    refuse_special(table)
+    if not os.access(table.parent, os.W_OK):
+        raise DatasetError(
+            f"--predictions is {table}, but {table.parent} cannot be written to; choose another "
+            "folder"
+        )
+    return table
+
+
+def _report(found: Evaluation) -> None:
+    """Say on stderr which videos are in no figure, and which only in part."""
+    for warning in found.warnings:
+        say(f"warning: {warning.path}: {warning.reason}")
+    if not found.broken:
+        return
+    total = len(found.broken) + found.video.n
+    say(f"{len(found.broken)} of {total} videos cannot be read and are in no figure:")
+    for broken in found.broken:
+        say(f"  {broken.path}: {broken.reason}")
+
+
+def shown(found: Evaluation) -> str:
+    """Return the result as people read it: classes first, the summary where the screen ends."""
+    width = max(8, *(len(each.name) for each in found.per_class))
+    lines = [f"{'class':{width}s}   videos   top-1   top-5"]
+    for each in found.per_class:
+        if each.accuracy is None:
+            lines.append(f"{each.name:{width}s} {0:8d}       -       -")
+        else:
+            count, top1, top5 = each.accuracy.n, each.accuracy.top1, each.accuracy.top5
+            lines.append(f"{each.name:{width}s} {count:8d} {_percent(top1)} {_percent(top5)}")
+    low, high = found.top1_interval
+    lines += [
+        "",
+        f"{found.provenance['model']['name']} on {found.provenance['data']}",
+        f"{'':10s}{'count':>8s}   top-1   top-5 average",
+        _line("videos", found.video),
+        _line("clips", found.clip),
+        f"top-1 of videos: 95 % interval {low:.1%} to {high:.1%}; mean over classes "
+        f"{found.mean_class_top1:.1%}",
+        *textwrap.wrap(f"protocol: {found.protocol}", width=98, subsequent_indent="  "),
+    ]
+    return "\n".join(lines)
+
+
+def _line(name: str, accuracy: Accuracy) -> str:
+    shares = (accuracy.top1, accuracy.top5, accuracy.average)
+    return f"{name:10s}{accuracy.n:8d} {' '.join(map(_percent, shares))}"
+
+
+def _percent(share: float | None) -> str:
+    return f"{'-':>7s}" if share is None else f"{share:7.1%}"

@@ -1,0 +1,25 @@
+"""How good is a network on labelled videos: :func:`evaluate` and what it gives.
+
+``listing`` says which videos, ``crops`` which views of a frame there are, ``classes`` matches the
+data's classes with the network's, ``accuracy`` counts, ``protocol`` says it in words, ``run`` is
+the story.
+"""
+
+from __future__ import annotations
+
+from .accuracy import Accuracy, label_ranks, wilson_interval
+from .crops import Crops, CropsTransform
+from .result import ClassAccuracy, Evaluation, VideoAnswer
+from .run import evaluate
+
+__all__ = [
+    "Accuracy",
+    "ClassAccuracy",
+    "Crops",
+    "CropsTransform",
+    "Evaluation",
+    "VideoAnswer",
+    "evaluate",
+    "label_ranks",
+    "wilson_interval",
+]
