@@ -99,7 +99,7 @@ def test_other_settings_on_resume_are_all_named(data: Path, model: Path, tmp_pat
 def test_another_base_model_on_resume_is_named(data: Path, model: Path, tmp_path: Path) -> None:
     c3dhub.finetune(data, model=model, output=tmp_path / "run", **{**RUN, "epochs": 1})
     other = c3dhub.load(model, device="cpu")
-    other.fc.weight.data += 1
+    next(other.get_classifier().parameters()).data += 1
     other.save_pretrained(tmp_path / "other")
     with pytest.raises(c3dhub.TrainingError, match="model weights_sha256 is"):
         c3dhub.finetune(
