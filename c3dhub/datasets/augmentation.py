@@ -1,7 +1,7 @@
 """Which part of a frame a training clip shows: the paper's multi-scale corner crop and flip.
 
 Pure arithmetic. Random numbers are drawn once per clip, so that all its frames are cut alike.
-Source: Hara et al., CVPR 2018 (arXiv:1711.09577), section 3.2: four corners or centre, sides of 1,
+Source: Hara et al., CVPR 2018 (arXiv:1711.09577), on training: four corners or centre, sides of 1,
 2^(-1/4), 2^(-1/2), 2^(-3/4) or 1/2 of the short side, flipped with probability 1/2.
 """
 

@@ -81,7 +81,8 @@ def training_batches(
         the rest is, and a batch is smaller by the videos in ``broken``.
     seed, epoch: whole numbers, 0 or more; the same ones give the same batches, whatever ``workers``
         and ``first`` are.
-    workers: processes that decode; 0 decodes in this one while the next batch is asked for.
+    workers: processes that decode ahead; 0 decodes in this one when a batch is asked for. A script
+        that uses workers must do so under ``if __name__ == "__main__":``.
     augmentation: None crops as the contract says, and the random place in time alone is left.
     first: batches to leave out, without decoding them.
     rank, world_size: this process and how many there are. Each reads a part of every batch; the

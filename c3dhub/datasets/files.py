@@ -63,12 +63,15 @@ def is_video_name(path: Path) -> bool:
 
 
 def is_image_folder(path: Path) -> bool:
-    """Return whether this is a folder of numbered images, which counts as one video."""
+    """Return whether this is a folder of numbered images, which counts as one video.
+
+    A folder that holds videos too is one of videos; the images are thumbnails then.
+    """
     try:
-        if not path.is_dir():
+        if not path.is_dir() or any(map(is_video_name, visible(path))):
             return False
         find_images(path, name=str(path))
-    except (VideoError, ValueError):
+    except (VideoError, OSError, ValueError):  # a name that no file can have
         return False
     return True
 

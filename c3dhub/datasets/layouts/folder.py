@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,8 @@ def read_folder(root: Path) -> Found:
     A folder named for a class holds its videos, in folders of any depth; a folder of numbered
     images is one video. Where all folders of ``root`` are called train, val or test (or training,
     validation, valid, testing), the classes are looked for inside them. Hidden files and files
-    that are no videos by their name are left out. A class without videos stays in the list.
+    that are no videos by their name are left out; videos beside the folders too, with a warning. A
+    class without videos stays in the list.
     """
     if not root.is_dir():
         raise DatasetError(f"{root}: there is no such folder; check the path")
@@ -37,6 +39,11 @@ def read_folder(root: Path) -> Found:
         raise DatasetError(
             f"{root}: no video lies in the folders of this folder; layout 'folder' takes "
             "CLASS/video.mp4 or train/CLASS/video.mp4"
+        )
+    outside = sum(is_video_name(path) and not path.is_dir() for path in visible(root))
+    if outside:
+        warnings.warn(
+            f"{root}: {outside} video(s) lie in no folder of a class and are left out", stacklevel=2
         )
     return Found(rows, str(root), empty=tuple(names))
 

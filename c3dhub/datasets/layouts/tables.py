@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import json
 import math
@@ -119,6 +120,12 @@ def _check_columns(values: Any, place: object) -> None:
             raise DatasetError(
                 f"{place}: there is no {name!r} among {', '.join(map(repr, values))}; a list needs "
                 f"the columns path and label, named in its first line.{near_matches(name, values)}"
+            )
+    for name in values:
+        meant = difflib.get_close_matches(str(name), _KNOWN, n=1, cutoff=0.8)
+        if meant and name not in _KNOWN:
+            raise DatasetError(
+                f"{place}: {name!r} is not known, but close to {meant[0]!r}; rename or remove it"
             )
 
 
