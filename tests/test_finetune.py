@@ -87,7 +87,9 @@ def test_the_result_can_be_saved_and_published_again(
     again = c3dhub.load(network.save_pretrained(tmp_path / "copy"), device="cpu")
     assert again.config == network.config
     assert again.classes == CLASSES
-    assert "resnet10_finetuned" in str(model_card(network, "me/mine"))
+    card = str(model_card(network, "me/mine"))
+    assert "resnet10_finetuned" in card
+    assert '"begin_at": "layer4"' in card
 
 
 def test_frozen_layers_and_their_statistics_stay_bit_by_bit(

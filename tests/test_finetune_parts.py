@@ -131,7 +131,7 @@ def test_bfloat16_gradients_agree_with_float32(architecture: str, options: dict[
     sizes = {int(x.shape[2]) for x, _ in ends.values()}
     assert {1, 2, 4} <= sizes
     for conv, (x, back) in ends.items():
-        exact = conv3d_weight(
+        exact = conv3d_weight(  # type: ignore[no-untyped-call]
             x.float(), tuple(conv.weight.shape), back.float(), conv.stride, conv.padding,
             conv.dilation, conv.groups,
         )  # fmt: skip

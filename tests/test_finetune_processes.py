@@ -7,13 +7,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_data import write_model, write_videos
+from training_data import tiny_network, write_model, write_videos
 
 from c3dhub.cli import main
+from c3dhub.datasets import read_dataset, training_batches
 from c3dhub.training.processes import Processes
 
 OPTIONS = (
@@ -55,6 +57,27 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
     weights, same = (load_file(tmp_path / n / "model.safetensors") for n in ("one", "two"))
     for name, value in weights.items():
         torch.testing.assert_close(same[name], value, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_whole_batches_are_dealt_out_in_turn(tmp_path: Path) -> None:
+    videos = read_dataset(write_videos(tmp_path / "colours", each=3))
+    network = tiny_network(width=8)
+
+    def positions(deal: Literal["batches"], first: int, rank: int, count: int) -> list[list[int]]:
+        batches = training_batches(
+            videos, contract=network.config.input, clip_len=2, batch_size=2, seed=3, epoch=1,
+            first=first, rank=rank, world_size=count, deal=deal,
+        )  # fmt: skip
+        return [batch.positions.tolist() for batch in batches]
+
+    whole = positions("batches", 0, 0, 1)
+    assert [len(batch) for batch in whole] == [2, 2, 2, 2, 1]
+    for first in range(5):
+        for rank in range(3):
+            mine = [whole[n] for n in range(first, 5) if n % 3 == rank]
+            assert positions("batches", first, rank, 3) == mine
+    with pytest.raises(ValueError, match="deal is 'cards'"):
+        positions("cards", 0, 0, 1)  # type: ignore[arg-type]
 
 
 def test_one_process_alone_keeps_everything_to_itself() -> None:

@@ -14,6 +14,7 @@ from training_data import write_model, write_videos
 
 import c3dhub
 from c3dhub.files import sha256_of
+from c3dhub.training.learner import Learner
 
 HERE = Path(__file__).resolve().parent
 # Shares of all events of a run. Two in one run: it is killed, begun again and killed again.
@@ -70,6 +71,29 @@ def test_killed_and_resumed_gives_the_same_weights_bit_by_bit(
         assert _state(tmp_path / point) == state, point
         left = [path.name for path in (tmp_path / point).rglob("*") if ".part" in path.name]
         assert left == [], point
+
+
+def test_an_interrupted_run_goes_on_in_the_middle_of_an_epoch(
+    data: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {**RUN, "begin_at": "layer4", "save_every": 1}
+    c3dhub.finetune(data, model=model, output=tmp_path / "whole", **options)
+    update, updates = Learner.update, iter(range(2))
+
+    def interrupted(learner: Learner, *, rate: float) -> None:
+        if next(updates, None) is None:
+            raise KeyboardInterrupt
+        update(learner, rate=rate)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "update", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            c3dhub.finetune(data, model=model, output=tmp_path / "run", **options)
+    lines: list[str] = []
+    c3dhub.finetune(data, model=model, output=tmp_path / "run", report=lines.append, **options)
+    assert "goes on after 0 epochs, 2 steps" in lines[0]
+    assert _weights(tmp_path / "run") == _weights(tmp_path / "whole")
+    assert _state(tmp_path / "run") == _state(tmp_path / "whole")
 
 
 def test_another_seed_gives_other_weights(data: Path, model: Path, tmp_path: Path) -> None:
