@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from c3dhub.config import InputContract
@@ -19,6 +19,8 @@ from c3dhub.datasets.reading import cut_frame
 from c3dhub.datasets.views import CENTER, ViewsTransform
 from c3dhub.transforms import ClipTransform
 
+# How fast the machine is must not matter.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PAPER = InputContract(255.0, (0.0,) * 3, (1.0,) * 3, "short_side", (16,), True, crop_size=16)
 EXACT = InputContract(1.0, (0.0,) * 3, (1.0,) * 3, "exact", (20, 30), False, crop_size=16)
 CONTRACTS = st.sampled_from([PAPER, EXACT])
@@ -39,6 +41,7 @@ def test_the_papers_numbers() -> None:
     assert augmentation.flip == 0.5
 
 
+@UNHURRIED
 @given(SIDES, SIDES, CUTS, CONTRACTS)
 def test_boxes_lie_inside_the_frame(
     height: int, width: int, cut: Cut, contract: InputContract
@@ -60,6 +63,7 @@ def test_boxes_lie_inside_the_frame(
         assert abs(2 * box.left + box.width - width) <= 1
 
 
+@UNHURRIED
 @given(SIDES, SIDES, CUTS)
 def test_boxes_are_squares_where_the_contract_keeps_the_shape(
     height: int, width: int, cut: Cut
@@ -68,6 +72,7 @@ def test_boxes_are_squares_where_the_contract_keeps_the_shape(
     assert box.height == box.width == math.floor(min(height, width) * cut.scale)
 
 
+@UNHURRIED
 @given(SIDES, SIDES, CUTS)
 def test_boxes_become_squares_where_the_contract_does_not(
     height: int, width: int, cut: Cut
@@ -110,6 +115,7 @@ def test_a_part_of_the_right_size_is_not_scaled() -> None:
     assert np.array_equal(crop, image[:16, 24:])
 
 
+@UNHURRIED
 @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=3, max_size=3))
 def test_every_draw_is_one_of_the_choices(numbers: list[float]) -> None:
     cut = Augmentation().draw(numbers)
@@ -159,6 +165,7 @@ def test_numbers_belong_to_seed_epoch_and_position() -> None:
     assert all(0 <= number < 1 for number in own)
 
 
+@UNHURRIED
 @given(st.integers(0, 200), st.integers(0, 2**70), st.integers(0, 1000), st.integers(1, 50))
 def test_an_epoch_has_every_video_once(n: int, seed: int, epoch: int, size: int) -> None:
     order = epoch_order(n, seed=seed, epoch=epoch)
@@ -173,6 +180,7 @@ def test_epochs_have_orders_of_their_own() -> None:
     assert len(orders) == 10
 
 
+@UNHURRIED
 @given(st.lists(st.integers(), max_size=40), st.integers(1, 9))
 def test_the_shares_of_all_processes_in_order_are_the_batch(
     batch: list[int], world_size: int

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from labelled_videos import CONTRACT, grey, listed, numbers, some_videos, truncated
+from dataset_videos import CONTRACT, grey, listed, numbers, some_videos, truncated
 from make_video import write_image, write_video
 
 from c3dhub.architectures import VideoNetwork

@@ -6,11 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from c3dhub.datasets import VideoItem, VideoList, check_training, hold_out
 from c3dhub.errors import DatasetError
+
+# How fast the machine is must not matter.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def a_list(*labels: int, groups: str | None = None, origin: str = "list.csv") -> VideoList:
@@ -23,6 +26,7 @@ def a_list(*labels: int, groups: str | None = None, origin: str = "list.csv") ->
     return VideoList(items, classes, origin)
 
 
+@UNHURRIED
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.sampled_from("abcdefgh")), min_size=2, max_size=60),
     st.floats(0.05, 0.95),
@@ -49,6 +53,7 @@ def test_groups_stay_whole_and_nothing_is_lost(
     assert hold_out(whole, fraction=fraction, seed=seed) == (kept, aside)
 
 
+@UNHURRIED
 @given(st.lists(st.integers(2, 30), min_size=1, max_size=6), st.floats(0.05, 0.95))
 def test_each_class_gives_its_share(counts: list[int], fraction: float) -> None:
     whole = a_list(*(label for label, count in enumerate(counts) for _ in range(count)))

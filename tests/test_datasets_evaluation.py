@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from labelled_videos import CONTRACT, grey, listed, numbers, some_videos, truncated
+from dataset_videos import CONTRACT, grey, listed, numbers, some_videos, truncated
 from make_video import write_video
 
 from c3dhub.clips import ClipRule

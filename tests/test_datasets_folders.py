@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled_videos import named, touch
+from dataset_videos import named, touch
 from make_video import write_image
 
 from c3dhub.datasets import list_subsets, read_dataset

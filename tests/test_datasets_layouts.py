@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from labelled_videos import hmdb51, touch, ucf101
+from dataset_videos import hmdb51, touch, ucf101
 
 from c3dhub.datasets import list_subsets, read_dataset
 from c3dhub.errors import DatasetError

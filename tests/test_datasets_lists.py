@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from labelled_videos import named, touch
+from dataset_videos import named, touch
 
 import c3dhub
 from c3dhub.datasets import list_subsets, read_dataset
