@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
 from huggingface_hub import HfApi, ModelCard, ModelCardData
 
 from .architectures import VideoNetwork
+from .config import ModelConfig
 from .convert.pretrained import write_pretrained
 from .weights.hub_files import hub_endpoint
 
@@ -71,4 +73,13 @@ def model_card(network: VideoNetwork, repo_id: str) -> ModelCard:
         'features = model.extract_features("video.mp4")\n```\n\n'
         f"Input: RGB scaled so that white is {contract.max_value:g}, mean {contract.mean}, "
         f"std {contract.std}, {contract.crop_size}x{contract.crop_size} pixels.\n"
+        f"{_made_from(config)}"
     )
+
+
+def _made_from(config: ModelConfig) -> str:
+    """Return a section on where the weights come from, or nothing where that is unknown."""
+    if config.provenance is None:
+        return ""
+    text = json.dumps(config.provenance, indent=2, ensure_ascii=False)
+    return f"\n## Where the weights come from\n\n```json\n{text}\n```\n"

@@ -14,6 +14,7 @@ from training_data import write_model, write_videos
 
 import c3dhub
 from c3dhub.files import sha256_of
+from c3dhub.training.learner import Learner
 
 HERE = Path(__file__).resolve().parent
 # Shares of all events of a run. Two in one run: it is killed, begun again and killed again.
@@ -72,6 +73,29 @@ def test_killed_and_resumed_gives_the_same_weights_bit_by_bit(
         assert left == [], point
 
 
+def test_an_interrupted_run_goes_on_in_the_middle_of_an_epoch(
+    data: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {**RUN, "begin_at": "layer4", "save_every": 1}
+    c3dhub.finetune(data, model=model, output=tmp_path / "whole", **options)
+    update, updates = Learner.update, iter(range(2))
+
+    def interrupted(learner: Learner, *, rate: float) -> None:
+        if next(updates, None) is None:
+            raise KeyboardInterrupt
+        update(learner, rate=rate)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "update", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            c3dhub.finetune(data, model=model, output=tmp_path / "run", **options)
+    lines: list[str] = []
+    c3dhub.finetune(data, model=model, output=tmp_path / "run", report=lines.append, **options)
+    assert "goes on after 0 epochs, 2 steps" in lines[0]
+    assert _weights(tmp_path / "run") == _weights(tmp_path / "whole")
+    assert _state(tmp_path / "run") == _state(tmp_path / "whole")
+
+
 def test_another_seed_gives_other_weights(data: Path, model: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
         c3dhub.finetune(data, model=model, output=tmp_path / str(seed), seed=seed, **RUN)
@@ -99,7 +123,7 @@ def test_other_settings_on_resume_are_all_named(data: Path, model: Path, tmp_pat
 def test_another_base_model_on_resume_is_named(data: Path, model: Path, tmp_path: Path) -> None:
     c3dhub.finetune(data, model=model, output=tmp_path / "run", **{**RUN, "epochs": 1})
     other = c3dhub.load(model, device="cpu")
-    other.fc.weight.data += 1
+    next(other.get_classifier().parameters()).data += 1
     other.save_pretrained(tmp_path / "other")
     with pytest.raises(c3dhub.TrainingError, match="model weights_sha256 is"):
         c3dhub.finetune(

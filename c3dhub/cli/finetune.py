@@ -189,11 +189,7 @@ def _read(args: argparse.Namespace) -> tuple[VideoList, VideoList | None]:
 
 def _summary(result: FinetuneResult) -> str:
     best, classes = result.best, len(result.classes)
-    lines = [
-        f"{result.folder}: {classes} classes, {len(result.history)} epochs, {best.clips} clips"
-        if best.epoch == len(result.history)
-        else f"{result.folder}: {classes} classes, {len(result.history)} epochs",
-    ]
+    lines = [f"{result.folder}: {classes} classes, {len(result.history)} epochs"]
     how = f"training loss {best.train_loss:.4f}, accuracy {best.train_accuracy:.1%}"
     if best.val_accuracy is not None:
         how = f"validation loss {best.val_loss:.4f}, accuracy {best.val_accuracy:.1%} of clips"
