@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from .features import Features, load_features
     from .hub import create_model, load
     from .manifest import ModelEntry, list_models, model_info
+    from .probing.run import probe
+    from .probing.scores import ProbeResult
+    from .probing.transformer import VideoFeatures
 
 # Public name -> module. Names are imported when they are first used, so that listing models does
 # not wait for torch.
@@ -50,10 +53,12 @@ _MODULES = {
     "ManifestError": "errors",
     "ModelConfig": "config",
     "ModelEntry": "manifest",
+    "ProbeResult": "probing.scores",
     "TrainingError": "errors",
     "UnknownModelError": "errors",
     "UnknownStageError": "errors",
     "VideoError": "errors",
+    "VideoFeatures": "probing.transformer",
     "WeightsUnavailableError": "errors",
     "classify": "classification",
     "create_model": "hub",
@@ -63,6 +68,7 @@ _MODULES = {
     "load": "hub",
     "load_features": "features",
     "model_info": "manifest",
+    "probe": "probing.run",
 }
 
 __all__ = [
@@ -76,10 +82,12 @@ __all__ = [
     "ManifestError",
     "ModelConfig",
     "ModelEntry",
+    "ProbeResult",
     "TrainingError",
     "UnknownModelError",
     "UnknownStageError",
     "VideoError",
+    "VideoFeatures",
     "WeightsUnavailableError",
     "__version__",
     "classify",
@@ -90,6 +98,7 @@ __all__ = [
     "load",
     "load_features",
     "model_info",
+    "probe",
 ]
 
 

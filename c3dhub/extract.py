@@ -158,7 +158,7 @@ def extract_many(
     """
     if isinstance(videos, (str, bytes, PathLike)):
         raise TypeError(f"videos is {videos!r}; give a list of videos, or use extract_features")
-    network = prepared_network(model, device=device, precision=precision, engine=engine)
+    network = _network(model, device=device, precision=precision, engine=engine)
     rule = ClipRule(
         clip_len=network.config.clip_len if clip_len is None else clip_len,
         clip_stride=clip_stride,
@@ -263,7 +263,7 @@ class _Bar:
         self._bar.close()
 
 
-def prepared_network(
+def _network(
     model: VideoNetwork | str,
     *,
     device: str | torch.device | None,

@@ -21,7 +21,7 @@ from typing import Any, NoReturn, TextIO
 from .._version import __version__
 from ..errors import C3DHubError, UnknownModelError, near_matches
 
-COMMAND_MODULES = ("registry", "weights", "video", "bench")
+COMMAND_MODULES = ("registry", "weights", "video", "probe", "bench")
 
 DONE, FAILED, USAGE = 0, 1, 2
 
@@ -131,6 +131,8 @@ def _describe(error: BaseException) -> tuple[str, int]:
     if isinstance(error, ModuleNotFoundError):
         name = error.name or "?"
         return f"this needs the package {name}, which is not installed: pip install {name}", FAILED
+    if isinstance(error, ImportError):  # of an extra; the message names it
+        return str(error), FAILED
     if isinstance(error, OSError):
         return _describe_os_error(error), FAILED
     if isinstance(error, ValueError | TypeError):

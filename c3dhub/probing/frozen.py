@@ -18,7 +18,7 @@ from ..architectures import VideoNetwork
 from ..clips import ClipRule, Tail
 from ..config import CONFIG_FILE, WEIGHTS_FILE
 from ..errors import C3DHubError, FeaturesError
-from ..extract import extract_many, prepared_network
+from ..extract import extract_many, ready_network
 from ..features import Features
 from ..hub import load
 from ..inference import Engine, Precision
@@ -68,7 +68,7 @@ class FrozenFeatures:
         check_pooling(self.pooling)
         if not isinstance(self.cache, (bool, str, Path)):
             raise TypeError(f"cache is {self.cache!r}; it must be True, False or a folder")
-        network = prepared_network(
+        network = ready_network(
             _loaded(self.model, self.device),
             device=self.device,
             precision=self.precision,
