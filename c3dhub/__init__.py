@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .classification import classify
     from .clips import ClipRule
     from .config import InputContract, ModelConfig
+    from .datasets import VideoItem, VideoList, read_dataset
     from .errors import (
         C3DHubError,
         CheckpointError,
@@ -59,6 +60,8 @@ _MODULES = {
     "UnknownStageError": "errors",
     "VideoError": "errors",
     "VideoFeatures": "probing.transformer",
+    "VideoItem": "datasets",
+    "VideoList": "datasets",
     "WeightsUnavailableError": "errors",
     "classify": "classification",
     "create_model": "hub",
@@ -69,6 +72,7 @@ _MODULES = {
     "load_features": "features",
     "model_info": "manifest",
     "probe": "probing.run",
+    "read_dataset": "datasets",
 }
 
 __all__ = [
@@ -88,6 +92,8 @@ __all__ = [
     "UnknownStageError",
     "VideoError",
     "VideoFeatures",
+    "VideoItem",
+    "VideoList",
     "WeightsUnavailableError",
     "__version__",
     "classify",
@@ -99,6 +105,7 @@ __all__ = [
     "load_features",
     "model_info",
     "probe",
+    "read_dataset",
 ]
 
 

@@ -22,7 +22,8 @@ Each message gives the value, the rule that it breaks and the remedy.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 
 class C3DHubError(Exception):
@@ -50,7 +51,15 @@ class WeightsUnavailableError(C3DHubError):
 
 
 class DatasetError(C3DHubError):
-    """A list of labelled videos cannot be used: missing files, labels, classes or splits."""
+    """A list of labelled videos cannot be used: missing files, labels, classes or splits.
+
+    ``missing`` holds the path of every video that the list names and that is not there, where that
+    is what is wrong; the message shows the first of them.
+    """
+
+    def __init__(self, message: str, *, missing: Sequence[Path] = ()) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)
 
 
 class FeaturesError(C3DHubError):

@@ -50,20 +50,24 @@ class ClipTransform:
 
     def resize(self, frames: Frames) -> Tensor:
         """Scale and crop uint8 frames (T, H, W, 3) to uint8 (T, crop_size, crop_size, 3)."""
-        pixels = _as_uint8(frames, channels=len(self.contract.mean))
-        height, width = resized_size(pixels.shape[1], pixels.shape[2], self.contract)
-        planes = pixels.permute(0, 3, 1, 2)  # (T, 3, H, W)
-        if (height, width) != tuple(planes.shape[2:]):
-            planes = _bilinear(planes, (height, width), antialias=self.contract.antialias)
-        top, left = crop_offsets(height, width, self.contract.crop_size)
+        images = self.scale(frames)
+        top, left = crop_offsets(images.shape[1], images.shape[2], self.contract.crop_size)
         crop = self.contract.crop_size
-        planes = planes[:, :, top : top + crop, left : left + crop]  # (T, 3, crop, crop)
-        images = planes.permute(0, 2, 3, 1)
+        images = images[:, top : top + crop, left : left + crop]  # (T, crop, crop, 3)
         if images.device.type != "cpu":
             return images.contiguous()
         # numpy copies in this thread. torch would share the work with its other threads, which then
         # wait actively for more and take the cores from decoder and network.
         return torch.from_numpy(np.ascontiguousarray(images.numpy()))
+
+    def scale(self, frames: Frames) -> Tensor:
+        """Scale uint8 frames (T, H, W, 3) without cropping them: a view of uint8 (T, h, w, 3)."""
+        pixels = _as_uint8(frames, channels=len(self.contract.mean))
+        height, width = resized_size(pixels.shape[1], pixels.shape[2], self.contract)
+        planes = pixels.permute(0, 3, 1, 2)  # (T, 3, H, W)
+        if (height, width) != tuple(planes.shape[2:]):
+            planes = bilinear(planes, (height, width), antialias=self.contract.antialias)
+        return planes.permute(0, 2, 3, 1)
 
     def normalize(self, clips: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
         """Turn uint8 clips (N, T, H, W, 3) into ``dtype`` (N, 3, T, H, W) on the same device."""
@@ -103,7 +107,7 @@ def crop_offsets(height: int, width: int, crop: int) -> tuple[int, int]:
     return round((height - crop) / 2), round((width - crop) / 2)
 
 
-def _bilinear(planes: Tensor, size: tuple[int, int], *, antialias: bool) -> Tensor:
+def bilinear(planes: Tensor, size: tuple[int, int], *, antialias: bool) -> Tensor:
     """Scale uint8 planes (T, 3, H, W) to ``size``, giving uint8."""
     if antialias:
         # The uint8 kernel of torch follows PIL's fixed-point arithmetic.

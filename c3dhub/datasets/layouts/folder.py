@@ -1,0 +1,83 @@
+"""``CLASS/video`` or ``SUBSET/CLASS/video``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...errors import DatasetError
+from ..files import is_image_folder, is_video_name, visible
+from ..rows import Found, Row, is_subset, subset_name
+
+
+def read_folder(root: Path) -> Found:
+    """Read folders of classes.
+
+    A folder named for a class holds its videos, in folders of any depth; a folder of numbered
+    images is one video. Where all folders of ``root`` are called train, val or test (or training,
+    validation, valid, testing), the classes are looked for inside them. Hidden files and files
+    that are no videos by their name are left out. A class without videos stays in the list.
+    """
+    if not root.is_dir():
+        raise DatasetError(f"{root}: there is no such folder; check the path")
+    inside = _folders(root)
+    if not inside:
+        raise DatasetError(
+            f"{root}: this folder holds no folders; layout 'folder' takes CLASS/video.mp4 or "
+            "train/CLASS/video.mp4"
+        )
+    if has_subsets(root):
+        rows = [row for folder in inside for row in _classes(folder, subset_name(folder.name))]
+        names = {path.name for folder in inside for path in _folders(folder)}
+    else:
+        rows, names = list(_classes(root, None)), {path.name for path in inside}
+    if not rows:
+        raise DatasetError(
+            f"{root}: no video lies in the folders of this folder; layout 'folder' takes "
+            "CLASS/video.mp4 or train/CLASS/video.mp4"
+        )
+    return Found(rows, str(root), empty=tuple(names))
+
+
+def has_subsets(root: Path) -> bool:
+    """Return whether the folders of ``root`` are subsets that hold classes."""
+    inside = _folders(root)
+    return bool(inside) and all(
+        is_subset(folder.name) and not _has_videos(folder) and _folders(folder) for folder in inside
+    )
+
+
+def _classes(root: Path, subset: str | None) -> Iterator[Row]:
+    for folder in _folders(root):
+        if is_image_folder(folder):
+            raise DatasetError(
+                f"{folder}: images lie directly in the folder of a class; put those of each video "
+                "into a folder of their own inside it"
+            )
+        for path in _videos(folder, seen=set()):
+            yield Row(path, folder.name, str(folder), subset=subset)
+
+
+def _videos(folder: Path, *, seen: set[str]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in seen:
+        return  # a link back to a folder above
+    for path in visible(folder):
+        if is_image_folder(path):
+            yield path
+        elif path.is_dir():
+            yield from _videos(path, seen={*seen, real})
+        elif is_video_name(path):
+            yield path  # a link that leads nowhere too: it is reported as missing
+
+
+def _has_videos(folder: Path) -> bool:
+    # Folders of images directly in here make it a class, as video files do.
+    return any(
+        is_image_folder(path) if path.is_dir() else is_video_name(path) for path in visible(folder)
+    )
+
+
+def _folders(root: Path) -> list[Path]:
+    return [path for path in visible(root) if path.is_dir()]
