@@ -158,7 +158,7 @@ def extract_many(
     """
     if isinstance(videos, (str, bytes, PathLike)):
         raise TypeError(f"videos is {videos!r}; give a list of videos, or use extract_features")
-    network = _network(model, device=device, precision=precision, engine=engine)
+    network = ready_network(model, device=device, precision=precision, engine=engine)
     rule = ClipRule(
         clip_len=network.config.clip_len if clip_len is None else clip_len,
         clip_stride=clip_stride,
@@ -171,11 +171,6 @@ def extract_many(
         preset=preset,
     )
     network.check_stages(stages)
-    if network.config.in_channels != 3:
-        raise ValueError(
-            f"this network takes {network.config.in_channels} channels, but video frames have 3; "
-            "call forward_stages with tensors of your own"
-        )
     size = fitting_batch_size(batch_size, network, rule)
     reading = Reading(rule, network.transforms, size, errors, decode)
     job = _Job(network, tuple(stages), pool, reading)
@@ -263,13 +258,14 @@ class _Bar:
         self._bar.close()
 
 
-def _network(
+def ready_network(
     model: VideoNetwork | str,
     *,
     device: str | torch.device | None,
     precision: Precision | None,
     engine: Engine | None,
 ) -> VideoNetwork:
+    """Return the inference form of ``model``, a network for videos or its name."""
     if not isinstance(model, VideoNetwork):
         # The one step down to the hub: callers with a network of their own never take it.
         from .hub import load
@@ -283,6 +279,11 @@ def _network(
                 f"device is {str(device)!r}, but this inference form runs on {model.device} alone; "
                 "load the model for that device"
             )
+    if model.config.in_channels != 3:
+        raise ValueError(
+            f"this network takes {model.config.in_channels} channels, but video frames have 3; "
+            "call forward_stages with tensors of your own"
+        )
     return inference_form(model, precision=precision, engine=engine)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from ..clips import Align, Preset, Tail
 from ..errors import C3DHubError
+from .options import add_model_options, network_of, say
 from .outputs import features_json, plan_outputs, show_classes, show_features
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from ..features import Features
 
 T = TypeVar("T")
-
-_PRECISIONS = ("float32", "bfloat16", "float16", "int8", "auto")
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -65,44 +64,7 @@ def add_parsers(subparsers: Any) -> None:
 
 def _add_common(parser: argparse.ArgumentParser, *, nargs: str) -> None:
     parser.add_argument("video", nargs=nargs, metavar="VIDEO", help="file or folder of images")
-    model = parser.add_argument_group("model")
-    model.add_argument(
-        "--model",
-        required=True,
-        metavar="NAME",
-        help="a name of `c3dhub list`, hf://org/repo@revision, or a folder that c3dhub wrote",
-    )
-    model.add_argument(
-        "--random-weights",
-        action="store_true",
-        help="NAME is an architecture, "
-        "given random weights (seed 0): tries everything out, knows nothing",
-    )
-    model.add_argument(
-        "--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best)"
-    )
-    model.add_argument(
-        "--precision", choices=_PRECISIONS, help="default: float32; auto: what the hardware is for"
-    )
-    model.add_argument(
-        "--engine",
-        choices=("torch", "openvino"),
-        help="what computes (default: torch, for int8 openvino); see `c3dhub bench`",
-    )
-    model.add_argument(
-        "--calibration",
-        action="append",
-        metavar="VIDEO",
-        help="int8: measure ranges with this video, may be repeated (default: bundled clips)",
-    )
-    model.add_argument(
-        "--batch-size",
-        type=int,
-        metavar="N",
-        help="clips at once (default: fitted to the free memory)",
-    )
-    model.add_argument("--offline", action="store_true", help="never touch the network")
-
+    add_model_options(parser)
     clips = parser.add_argument_group("clips")
     clips.add_argument(
         "--preset",
@@ -159,7 +121,7 @@ def run_extract(args: argparse.Namespace) -> int:
     """Extract every video; return 0, or 1 where some failed."""
     stages = tuple(part.strip() for part in args.stages.split(",") if part.strip())
     targets = plan_outputs(args.video, args.output)
-    network = _network(args)
+    network = network_of(args)
     from ..extract import extract_many
 
     def show(video: str, features: Features) -> dict[str, Any]:
@@ -176,7 +138,7 @@ def run_extract(args: argparse.Namespace) -> int:
 
 def run_classify(args: argparse.Namespace) -> int:
     """Classify every video; return 0, or 1 where some failed."""
-    network = _network(args)
+    network = network_of(args)
     from ..classification import classify
 
     def found() -> Iterator[tuple[str, list[Any] | C3DHubError]]:
@@ -193,23 +155,6 @@ def run_classify(args: argparse.Namespace) -> int:
         return {"video": video, "clips" if args.per_clip else "predictions": predictions}
 
     return _each(args, found(), show)
-
-
-def _network(args: argparse.Namespace) -> VideoNetwork:
-    from .. import hub
-    from ..inference import inference_form
-
-    if args.random_weights:
-        import torch
-
-        torch.manual_seed(0)
-        _say(f"{args.model}: random weights, for trying things out; the features mean nothing")
-        network = hub.create_model(args.model, device=args.device)
-    else:
-        network = hub.load(args.model, device=args.device, local_files_only=args.offline)
-    return inference_form(
-        network, precision=args.precision, engine=args.engine, calibration=args.calibration
-    )
 
 
 def _options(args: argparse.Namespace, network: VideoNetwork) -> dict[str, Any]:
@@ -241,15 +186,11 @@ def _each(
                 raise
             failures.append(str(error))
             results.append({"video": video, "error": str(error)})
-            _say(f"error: {error}")
+            say(f"error: {error}")
     if args.json:
         print(json.dumps(results[0] if len(args.video) == 1 else results, indent=2))
     if failures:
-        _say(f"{len(failures)} of {len(args.video)} videos failed:")
+        say(f"{len(failures)} of {len(args.video)} videos failed:")
         for failure in failures:
-            _say(f"  {failure}")
+            say(f"  {failure}")
     return 1 if failures else 0
-
-
-def _say(text: str) -> None:
-    print(f"c3dhub: {text}", file=sys.stderr)
