@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..datasets import VideoList, read_dataset
+from ..datasets.read import Layout
 from ..errors import DatasetError
 
 _MOST_SHOWN = 5
@@ -23,7 +24,7 @@ class DataChoice:
 
     subset: str | None = None
     test_subset: str | None = None
-    layout: str | None = None
+    layout: Layout | None = None
     split: int = 1
     videos: str | Path | None = None
     classes: Sequence[str] | str | Path | None = None

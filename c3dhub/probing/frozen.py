@@ -41,6 +41,19 @@ class Excerpt:
     end: float | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class FeatureRows:
+    """Rows of videos, float32 (n, D), and what went wrong, by position.
+
+    ``failures`` are errors of videos that cannot be read, ``warnings`` are about others, such as
+    one that breaks off.
+    """
+
+    rows: NDArray[np.float32]
+    failures: dict[int, C3DHubError] = field(default_factory=dict)
+    warnings: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class FrozenFeatures:
     """What makes one row of a video; the arguments of :class:`c3dhub.VideoFeatures` say more.
@@ -94,18 +107,17 @@ class FrozenFeatures:
         """Names of the D columns."""
         return row_names(self.network, stages=self.stages, pooling=self.pooling)
 
-    def rows(
-        self, excerpts: Sequence[Excerpt], *, progress: bool = False
-    ) -> tuple[NDArray[np.float32], dict[int, C3DHubError]]:
-        """Return float32 (n, D), and position -> error of those that cannot be read: NaN rows."""
-        rows = np.full((len(excerpts), len(self.names)), np.nan, np.float32)
-        failures: dict[int, C3DHubError] = {}
+    def rows(self, excerpts: Sequence[Excerpt], *, progress: bool = False) -> FeatureRows:
+        """Return a row for each excerpt; NaN for those that cannot be read."""
+        found = FeatureRows(np.full((len(excerpts), len(self.names)), np.nan, np.float32))
         for position, result in self.each(excerpts, progress=progress):
-            if isinstance(result, Features):
-                rows[position] = video_row(result, stages=self.stages, pooling=self.pooling)
-            else:
-                failures[position] = result
-        return rows, dict(sorted(failures.items()))
+            if not isinstance(result, Features):
+                found.failures[position] = result
+                continue
+            found.rows[position] = video_row(result, stages=self.stages, pooling=self.pooling)
+            if result.warnings:
+                found.warnings[position] = result.warnings
+        return found
 
     def each(
         self, excerpts: Sequence[Excerpt], *, progress: bool = False

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from ..architectures import VideoNetwork
 from ..clips import Tail
 from ..datasets import BrokenVideo, VideoList
-from ..errors import C3DHubError, DatasetError
+from ..errors import DatasetError
 from ..inference import Engine, Precision
 from ..running import describe
 from ..video import Decode
 from .classifiers import Classifier, Fitted, check_classifier, fit
 from .data import DataChoice, read_parts
 from .folds import group_numbers
-from .frozen import Excerpt, FrozenFeatures
+from .frozen import Excerpt, FrozenFeatures, FeatureRows
 from .rows import Pooling
 from .scores import ProbeResult
 from .task import Plan, Task
@@ -121,12 +121,14 @@ def probe(
         cache=cache,
     )
     excerpts = [Excerpt(item.path, item.start, item.end) for item in task.videos.items]
-    rows, failures = frozen.rows(excerpts, progress=progress)
-    broken = _broken(task.videos, failures)
-    if failures:
-        kept = [position for position in range(len(rows)) if position not in failures]
-        task, rows = task.without(sorted(failures)), rows[kept]
-    return _score(task, rows, classifier, broken, settings=_settings(frozen, classifier, seed))
+    found = frozen.rows(excerpts, progress=progress)
+    broken, notes = _broken(task.videos, found), _partly_read(task.videos, found)
+    rows = found.rows
+    if broken:
+        kept = [position for position in range(len(rows)) if position not in found.failures]
+        task, rows = task.without(sorted(found.failures)), rows[kept]
+    settings = _settings(frozen, classifier, seed)
+    return _score(task, rows, classifier, settings=settings, broken=broken, notes=notes)
 
 
 def require_sklearn() -> None:
@@ -143,9 +145,10 @@ def _score(
     task: Task,
     rows: Rows,
     classifier: Classifier,
-    broken: tuple[BrokenVideo, ...],
     *,
     settings: dict[str, Any],
+    broken: tuple[BrokenVideo, ...],
+    notes: Sequence[str],
 ) -> ProbeResult:
     labels, groups = np.array(task.videos.labels, np.int64), group_numbers(task.videos)
     predicted, fold_of = np.full(len(labels), -1, np.int64), np.full(len(labels), -1, np.int64)
@@ -169,7 +172,7 @@ def _score(
         guess=_most_frequent(task.videos.labels[: task.n_train]),
         settings=settings,
         broken=broken,
-        notes=(*task.notes(), *_not_chosen(fitted)),
+        notes=(*notes, *task.notes(), *_not_chosen(fitted)),
     )
 
 
@@ -205,14 +208,26 @@ def _check_seed(seed: int) -> None:
         raise ValueError(f"seed is {seed!r}; it must be a whole number from 0 to 2147483647")
 
 
-def _broken(videos: VideoList, failures: dict[int, C3DHubError]) -> tuple[BrokenVideo, ...]:
-    found = []
-    for position, error in failures.items():
-        path = videos.items[position].path
-        found.append(BrokenVideo(path, str(getattr(error, "reason", error))))
-    if len(found) == len(videos):
-        raise DatasetError(f"none of the {len(found)} videos can be read; the first: {found[0]}")
-    return tuple(found)
+def _broken(videos: VideoList, found: FeatureRows) -> tuple[BrokenVideo, ...]:
+    broken = tuple(
+        BrokenVideo(
+            str(videos.items[position].path), str(getattr(error, "reason", error)), position
+        )
+        for position, error in sorted(found.failures.items())
+    )
+    if len(broken) == len(videos):
+        raise DatasetError(
+            f"none of the {len(videos)} videos can be read; the first is {broken[0].path}: "
+            f"{broken[0].reason}"
+        )
+    return broken
+
+
+def _partly_read(videos: VideoList, found: FeatureRows) -> list[str]:
+    return [
+        f"{videos.items[position].path}: {'; '.join(texts)}"
+        for position, texts in sorted(found.warnings.items())
+    ]
 
 
 def _settings(frozen: FrozenFeatures, classifier: Classifier, seed: int) -> dict[str, Any]:

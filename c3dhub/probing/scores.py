@@ -57,7 +57,8 @@ class ProbeResult:
     n_train: videos that were learned from, in all.
     guess: the label that is the most frequent one among the videos learned from.
     settings: model, stages, pooling, clip rule, classifier, seed and so on.
-    broken: videos that cannot be read and are left out.
+    broken: videos that cannot be read and are left out; positions count those to learn from, then
+        those to test with.
     notes: what a reader of the figures should know.
     """
 
@@ -159,7 +160,7 @@ class ProbeResult:
             "recall": [None if math.isnan(value) else value for value in self.recall.tolist()],
             "confusion": self.confusion.tolist(),
             "videos": self._videos(),
-            "broken": [{"path": str(bad.path), "reason": bad.reason} for bad in self.broken],
+            "broken": [{"path": bad.path, "reason": bad.reason} for bad in self.broken],
             "notes": list(self.notes),
         }
 

@@ -123,12 +123,14 @@ class VideoFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # i
         """
         videos = _videos(X)
         excerpts = [Excerpt(video) for video in videos]
-        rows, failures = self._frozen().rows(excerpts, progress=self.progress)
-        if failures and self.errors == "raise":
-            raise _one_error(failures, n_videos=len(videos))
-        if failures:
-            warnings.warn(str(_one_error(failures, n_videos=len(videos))), stacklevel=2)
-        return rows
+        found = self._frozen().rows(excerpts, progress=self.progress)
+        if found.failures and self.errors == "raise":
+            raise _one_error(found.failures, n_videos=len(videos))
+        if found.failures:
+            warnings.warn(str(_one_error(found.failures, n_videos=len(videos))), stacklevel=2)
+        for position, texts in sorted(found.warnings.items()):
+            warnings.warn(f"X[{position}]: {'; '.join(texts)}", stacklevel=2)
+        return found.rows
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the names of the D columns, ``"avgpool_0"`` and so on; loads the network."""
@@ -204,7 +206,7 @@ def _video(position: int, video: Any) -> VideoSource:
 def _one_error(failures: dict[int, C3DHubError], *, n_videos: int) -> C3DHubError:
     if len(failures) == 1:
         return next(iter(failures.values()))
-    shown = [f"  {error}" for error in list(failures.values())[:_MOST_SHOWN]]
+    shown = [f"  {error}" for _, error in sorted(failures.items())[:_MOST_SHOWN]]
     if len(failures) > _MOST_SHOWN:
         shown.append(f"  ... and {len(failures) - _MOST_SHOWN} more")
     return DatasetError(
