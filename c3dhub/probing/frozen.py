@@ -226,11 +226,13 @@ def _loaded(model: VideoNetwork | str | Path, device: str | torch.device | None)
     if isinstance(model, VideoNetwork):
         return model
     key = (str(model), str(device), str(cache_home()))
-    if _last is None or _last[0] != (*key, *_files(model)):
-        _last = None  # not two large networks at once
-        network = load(model, device=device)
-        _last = ((*key, *_files(model)), network)
-    return _last[1]
+    last = _last  # another thread may replace it meanwhile
+    if last is not None and last[0] == (*key, *_files(model)):
+        return last[1]
+    last = _last = None  # not two large networks at once
+    network = load(model, device=device)
+    _last = ((*key, *_files(model)), network)
+    return network
 
 
 def _files(model: str | Path) -> tuple[tuple[str, int, int], ...]:

@@ -21,7 +21,7 @@ from ..video import Decode
 from .classifiers import Classifier, Fitted, check_classifier, fit
 from .data import DataChoice, read_parts
 from .folds import group_numbers
-from .frozen import Excerpt, FrozenFeatures, FeatureRows
+from .frozen import Excerpt, FeatureRows, FrozenFeatures
 from .rows import Pooling
 from .scores import ProbeResult
 from .task import Plan, Task
