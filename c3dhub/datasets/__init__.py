@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .checks import check_training
 from .holdout import hold_out
 from .items import VideoItem, VideoList
-from .read import read_dataset
+from .read import list_subsets, read_dataset
 
 if TYPE_CHECKING:
     from .augmentation import Augmentation
@@ -39,6 +39,7 @@ __all__ = [
     "check_training",
     "evaluation_batches",
     "hold_out",
+    "list_subsets",
     "read_dataset",
     "training_batches",
 ]

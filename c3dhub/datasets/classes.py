@@ -54,7 +54,7 @@ def labels_of(names: Iterable[str], classes: Sequence[str], *, origin: str) -> d
     if unknown:
         lines = [f"  {name!r}.{near_matches(name, classes, most=3)}" for name in unknown]
         raise DatasetError(
-            f"{origin}: {len(unknown)} label(s) are not among the {len(classes)} classes given:\n"
+            f"{origin}: {len(unknown)} label(s) are not among the {len(classes)} classes:\n"
             + shortened(lines)
         )
     return {name: index for name, index in found.items() if index is not None}

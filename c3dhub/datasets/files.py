@@ -64,11 +64,11 @@ def is_video_name(path: Path) -> bool:
 
 def is_image_folder(path: Path) -> bool:
     """Return whether this is a folder of numbered images, which counts as one video."""
-    if not path.is_dir():
-        return False
     try:
+        if not path.is_dir():
+            return False
         find_images(path, name=str(path))
-    except VideoError:
+    except (VideoError, OSError, ValueError):  # a name that no file can have
         return False
     return True
 
@@ -96,7 +96,8 @@ def locate(path: Path) -> Path | None:
             return found
     stem = path.with_suffix("") if is_video_name(path) else path
     others = (stem.with_name(stem.name + suffix) for suffix in _USUAL_SUFFIXES)
-    return next((other for other in (*others, stem) if exists(other)), None)
+    found = next((other for other in others if exists(other)), None)
+    return stem if found is None and is_image_folder(stem) else found
 
 
 def read_classes(path: Path) -> tuple[str, ...]:

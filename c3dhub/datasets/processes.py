@@ -156,12 +156,14 @@ def _work(tasks: Connection, pieces: Connection, run: Callable[[Task], Iterator[
 def _answers(
     tasks: Connection, run: Callable[[Task], Iterator[Piece]]
 ) -> Generator[tuple[str, Any], None, None]:
-    try:
-        while True:
-            for piece in run(tasks.recv()):
+    while True:
+        try:
+            task = tasks.recv()
+        except (EOFError, ConnectionResetError):
+            return
+        try:
+            for piece in run(task):
                 yield _PIECE, piece
             yield _END, None
-    except (EOFError, ConnectionResetError):
-        return
-    except Exception as error:  # noqa: BLE001 - raised again in the main process
-        yield _ERROR, error
+        except Exception as error:  # noqa: BLE001 - raised again in the main process
+            yield _ERROR, error

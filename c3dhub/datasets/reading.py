@@ -95,15 +95,18 @@ class TrainingReader:
     ) -> tuple[Pixels, tuple[str, ...]]:
         """Return uint8 (T, H, W, 3) and what the decoder warned of."""
         span = (self.clip_len - 1) * self.frame_stride + 1
-        count = self._expected(item)
+        warnings: dict[str, None] = {}
+        count: int | None = None
         while True:
-            first = int(time * max(count - span + 1, 1))
-            window = _Window(item, first, span, self.frame_stride)
             with open_video(item.path, threads=self.threads) as video:
+                count = self._count(video, item) if count is None else count
+                first = int(time * max(count - span + 1, 1))
+                window = _Window(item, first, span, self.frame_stride)
                 images = [self._scaled(video, frame, cut) for frame in window.frames(video)]
+            warnings.update(dict.fromkeys(video.warnings))
             if window.is_complete or first == 0:
                 break
-            # The header promised more frames than there are: the same draw among those.
+            # There are fewer frames than the header promises: the same draw among those.
             count = min(window.seen, count - 1)
         if not images:
             raise VideoError(
@@ -112,29 +115,27 @@ class TrainingReader:
                 "span inside the video",
             )
         looped = [images[k % len(images)] for k in range(self.clip_len)]
-        return np.stack(looped), tuple(video.warnings)
+        return np.stack(looped), tuple(warnings)
 
-    def _expected(self, item: VideoItem) -> int:
-        """Return how many frames there are to choose from, more only where the header is wrong."""
-        with open_video(item.path, threads=self.threads) as video:
-            if item.start is None and item.end is None and video.expected_frames:
-                return video.expected_frames
-            # Nothing is decoded for this where the format allows it.
-            window = _Window(item, 0, 0, 1)
-            for _ in window.frames(video):
+    def _count(self, video: Video, item: VideoItem) -> int:
+        """Return how many frames there are to choose from; more only where the header is wrong."""
+        if item.start is None and item.end is None and video.expected_frames:
+            return video.expected_frames
+        # Nothing is decoded for this where the format allows it.
+        window = _Window(item, 0, 0, 1)
+        with open_video(item.path, threads=self.threads) as again:
+            for _ in window.frames(again):
                 pass
-            return window.seen
+        return window.seen
 
     def _scaled(self, video: Video, frame: Frame, cut: Cut | None) -> Pixels:
         image = frame.to_rgb()
         try:
-            if cut is None:
-                scaled = ClipTransform(self.contract).resize(image[None])[0].numpy()
-            else:
-                scaled = cut_frame(image, cut, self.contract)
+            if cut is not None:
+                return cut_frame(image, cut, self.contract)
+            return np.asarray(ClipTransform(self.contract).resize(image[None])[0])
         except ValueError as error:
             raise VideoError(video.name, f"frame {frame.index}: {error}") from error
-        return scaled
 
 
 def cut_frame(image: Pixels, cut: Cut, contract: InputContract) -> Pixels:

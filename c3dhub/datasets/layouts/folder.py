@@ -27,9 +27,10 @@ def read_folder(root: Path) -> Found:
             f"{root}: this folder holds no folders; layout 'folder' takes CLASS/video.mp4 or "
             "train/CLASS/video.mp4"
         )
-    if has_subsets(root):
-        rows = [row for folder in inside for row in _classes(folder, subset_name(folder.name))]
-        names = {path.name for folder in inside for path in _folders(folder)}
+    subsets = subset_folders(root)
+    if subsets:
+        rows = [row for folder in subsets for row in _classes(folder, subset_name(folder.name))]
+        names = {path.name for folder in subsets for path in _folders(folder)}
     else:
         rows, names = list(_classes(root, None)), {path.name for path in inside}
     if not rows:
@@ -40,12 +41,29 @@ def read_folder(root: Path) -> Found:
     return Found(rows, str(root), empty=tuple(names))
 
 
-def has_subsets(root: Path) -> bool:
-    """Return whether the folders of ``root`` are subsets that hold classes."""
-    inside = _folders(root)
-    return bool(inside) and all(
-        is_subset(folder.name) and not _has_videos(folder) and _folders(folder) for folder in inside
-    )
+def subset_folders(root: Path) -> list[Path]:
+    """Return the folders of ``root`` that are subsets with classes inside; none where classes are.
+
+    Raises DatasetError where some are subsets and others hold videos: which they are is unclear.
+    """
+    folders = _folders(root)
+    subsets = [
+        folder
+        for folder in folders
+        if is_subset(folder.name) and not _has_videos(folder) and _folders(folder)
+    ]
+    others = [folder for folder in folders if folder not in subsets and _any_video([folder])]
+    if subsets and others:
+        raise DatasetError(
+            f"{root}: the folder {subsets[0].name!r} looks like a subset that holds classes, "
+            f"{others[0].name!r} like a class; keep only subsets, or only classes, in one folder"
+        )
+    return subsets
+
+
+def has_videos_in_folders(root: Path) -> bool:
+    """Return whether there is any video where this layout looks for them."""
+    return _any_video([root] if subset_folders(root) else _folders(root))
 
 
 def _classes(root: Path, subset: str | None) -> Iterator[Row]:
@@ -70,6 +88,10 @@ def _videos(folder: Path, *, seen: set[str]) -> Iterator[Path]:
             yield from _videos(path, seen={*seen, real})
         elif is_video_name(path):
             yield path  # a link that leads nowhere too: it is reported as missing
+
+
+def _any_video(folders: list[Path]) -> bool:
+    return any(True for folder in folders for _ in _videos(folder, seen=set()))
 
 
 def _has_videos(folder: Path) -> bool:
