@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_COLUMNS = 16  # classes of a confusion matrix that a screen has room for
 _MOST_LINES = 10
+_MOST_WARNINGS = 5
 
 _EPILOG = """\
 examples:
@@ -183,8 +184,11 @@ def _plan_table(confusion: str | None, data: str) -> Path | None:
 
 def _report(found: ProbeResult) -> None:
     """Say on stderr what a reader of the figures should know."""
-    for note in found.notes:
-        say(f"warning: {note}")
+    for text in (*found.warnings[:_MOST_WARNINGS], *found.notes):
+        say(f"warning: {text}")
+    if len(found.warnings) > _MOST_WARNINGS:
+        beyond = len(found.warnings) - _MOST_WARNINGS
+        say(f"warning: ... and such warnings about {beyond} more videos; --json lists all")
     if found.broken:
         total = len(found.broken) + len(found)
         say(f"{len(found.broken)} of {total} videos cannot be read and are left out:")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..datasets import VideoList, read_dataset
-from ..datasets.read import Layout
+from ..datasets.recognition import Layout
 from ..errors import DatasetError
 
 _MOST_SHOWN = 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,13 +123,14 @@ def probe(
     )
     excerpts = [Excerpt(item.path, item.start, item.end) for item in task.videos.items]
     found = frozen.rows(excerpts, progress=progress)
-    broken, notes = _broken(task.videos, found), _partly_read(task.videos, found)
+    broken, warnings = _broken(task.videos, found), _warnings(task.videos, found)
     rows = found.rows
     if broken:
         kept = [position for position in range(len(rows)) if position not in found.failures]
         task, rows = task.without(sorted(found.failures)), rows[kept]
     settings = _settings(frozen, classifier, seed)
-    return _score(task, rows, classifier, settings=settings, broken=broken, notes=notes)
+    scored = _score(task, rows, classifier, settings=settings)
+    return replace(scored, broken=broken, warnings=warnings)
 
 
 def require_sklearn() -> None:
@@ -147,8 +149,6 @@ def _score(
     classifier: Classifier,
     *,
     settings: dict[str, Any],
-    broken: tuple[BrokenVideo, ...],
-    notes: Sequence[str],
 ) -> ProbeResult:
     labels, groups = np.array(task.videos.labels, np.int64), group_numbers(task.videos)
     predicted, fold_of = np.full(len(labels), -1, np.int64), np.full(len(labels), -1, np.int64)
@@ -171,8 +171,7 @@ def _score(
         n_train=task.n_train,
         guess=_most_frequent(task.videos.labels[: task.n_train]),
         settings=settings,
-        broken=broken,
-        notes=(*notes, *task.notes(), *_not_chosen(fitted)),
+        notes=(*task.notes(), *_not_chosen(fitted)),
     )
 
 
@@ -223,11 +222,11 @@ def _broken(videos: VideoList, found: FeatureRows) -> tuple[BrokenVideo, ...]:
     return broken
 
 
-def _partly_read(videos: VideoList, found: FeatureRows) -> list[str]:
-    return [
+def _warnings(videos: VideoList, found: FeatureRows) -> tuple[str, ...]:
+    return tuple(
         f"{videos.items[position].path}: {'; '.join(texts)}"
         for position, texts in sorted(found.warnings.items())
-    ]
+    )
 
 
 def _settings(frozen: FrozenFeatures, classifier: Classifier, seed: int) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class ProbeResult:
     settings: model, stages, pooling, clip rule, classifier, seed and so on.
     broken: videos that cannot be read and are left out; positions count those to learn from, then
         those to test with.
+    warnings: about videos that were read with difficulty, such as one that breaks off.
     notes: what a reader of the figures should know.
     """
 
@@ -73,6 +74,7 @@ class ProbeResult:
     guess: int
     settings: Mapping[str, Any] = field(default_factory=dict)
     broken: tuple[BrokenVideo, ...] = ()
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -161,6 +163,7 @@ class ProbeResult:
             "confusion": self.confusion.tolist(),
             "videos": self._videos(),
             "broken": [{"path": bad.path, "reason": bad.reason} for bad in self.broken],
+            "warnings": list(self.warnings),
             "notes": list(self.notes),
         }
 

@@ -128,8 +128,8 @@ class VideoFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # i
             raise _one_error(found.failures, n_videos=len(videos))
         if found.failures:
             warnings.warn(str(_one_error(found.failures, n_videos=len(videos))), stacklevel=2)
-        for position, texts in sorted(found.warnings.items()):
-            warnings.warn(f"X[{position}]: {'; '.join(texts)}", stacklevel=2)
+        if found.warnings:
+            warnings.warn(_one_warning(found.warnings, n_videos=len(videos)), stacklevel=2)
         return found.rows
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -213,3 +213,10 @@ def _one_error(failures: dict[int, C3DHubError], *, n_videos: int) -> C3DHubErro
         f"{len(failures)} of {n_videos} videos cannot be read; remove or replace them, or pass "
         "errors='nan':\n" + "\n".join(shown)
     )
+
+
+def _one_warning(found: dict[int, tuple[str, ...]], *, n_videos: int) -> str:
+    shown = [f"  X[{at}]: {'; '.join(texts)}" for at, texts in sorted(found.items())[:_MOST_SHOWN]]
+    if len(found) > _MOST_SHOWN:
+        shown.append(f"  ... and {len(found) - _MOST_SHOWN} more")
+    return f"{len(found)} of {n_videos} videos were read with warnings:\n" + "\n".join(shown)
