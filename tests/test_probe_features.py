@@ -27,7 +27,7 @@ from sklearn.pipeline import make_pipeline
 import c3dhub
 from c3dhub.architectures import VideoNetwork
 from c3dhub.errors import DatasetError, VideoError
-from c3dhub.extract import extract_features
+from c3dhub.extract import extract_features, extract_many
 from c3dhub.features import load_features
 from c3dhub.probing import frozen
 from c3dhub.probing.transformer import VideoFeatures
@@ -51,11 +51,10 @@ def model(tiny: VideoNetwork, tmp_path: Path) -> str:
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Return a list that every video is put into when its features are really computed."""
     seen: list[Any] = []
-    original = frozen.extract_many
 
     def noted(videos: list[Any], **options: Any) -> Any:
         seen.extend(videos)
-        return original(videos, **options)
+        return extract_many(videos, **options)
 
     monkeypatch.setattr(frozen, "extract_many", noted)
     return seen

@@ -126,8 +126,8 @@ def _check_groups(videos: VideoList, groups: Positions) -> None:
     single = [names[label] for label in np.unique(labels) if (labels == label).sum() < 2]
     if single:
         raise DatasetError(
-            f"{_origin(videos)}: {_listed(single)} has a single video, which cannot be both "
-            "learned from and tested; add videos, leave the class out, or give test videos"
+            f"{_origin(videos)}: there is only one video of {_listed(single)}, which cannot "
+            "be both learned from and tested; add videos, leave the class out, or give test videos"
         )
     alone = [
         names[label] for label in np.unique(labels) if len(np.unique(groups[labels == label])) < 2

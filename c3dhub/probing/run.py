@@ -97,12 +97,7 @@ def probe(
     require_sklearn()
     check_classifier(classifier)
     _check_seed(seed)
-    if test is not None and (folds is not None or leave_one_group_out):
-        raise ValueError(
-            "test is given, and folds or leave_one_group_out too; with test videos there is no "
-            "cross-validation: leave one of them out"
-        )
-    whole = folds is not None or leave_one_group_out
+    whole = test is None and (folds is not None or leave_one_group_out)
     plan = Plan(folds, leave_one_group_out, seed)
     task = Task.of(*_parts(data, test, split=split, whole=whole), groups=groups, plan=plan)
     frozen = FrozenFeatures(

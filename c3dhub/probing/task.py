@@ -35,6 +35,11 @@ class Task:
         cls, train: VideoList, test: VideoList | None, *, groups: str | None, plan: Plan
     ) -> Task:
         """Check everything that can be wrong about the lists. Raises DatasetError, ValueError."""
+        if test is not None and (plan.folds is not None or plan.leave_one_group_out):
+            raise ValueError(
+                "there are test videos, and folds or leave_one_group_out is given; with test "
+                "videos there is no cross-validation: leave one of them out"
+            )
         if groups is not None:
             train = with_groups(train, groups)
             test = None if test is None else with_groups(test, groups)
