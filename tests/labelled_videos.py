@@ -1,13 +1,17 @@
-"""Videos of three classes that anything can tell apart by colour, and lists of them."""
+"""Videos of three classes that anything can tell apart by colour, and what was kept of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from make_video import Image, write_video
 
 from c3dhub.datasets import VideoItem, VideoList
+from c3dhub.extract import extract_many
+from c3dhub.probing import frozen
 
 COLOURS = {"blue": (0.2, 0.3, 1.0), "green": (0.3, 1.0, 0.2), "red": (1.0, 0.2, 0.3)}
 
@@ -37,3 +41,27 @@ def coloured_list(root: Path, *, each: int = 5, scenes: int = 3) -> VideoList:
         for index in range(each)
     ]
     return VideoList(tuple(items), tuple(COLOURS), "colours")
+
+
+def six_videos(folder: Path) -> list[Path]:
+    """Write two videos of each colour, of 16 to 21 frames: colour ``i % 3`` for the ``i``-th."""
+    return [
+        coloured_video(folder / f"{i}.mp4", list(COLOURS)[i % 3], seed=i, frames=16 + i)
+        for i in range(6)
+    ]
+
+
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return a list that every video is put into when its features are really computed."""
+    seen: list[Any] = []
+
+    def noted(videos: list[Any], **options: Any) -> Any:
+        seen.extend(videos)
+        return extract_many(videos, **options)
+
+    monkeypatch.setattr(frozen, "extract_many", noted)
+    return seen
+
+
+def stored(home: Path) -> list[Path]:
+    return sorted((home / "features").rglob("*.safetensors"))

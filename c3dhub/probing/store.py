@@ -26,7 +26,7 @@ from ..clips import ClipRule
 from ..errors import FeaturesError
 from ..features import Features, load_features
 from ..inference import CompiledNetwork, tensors_digest
-from ..weights.cache import cache_home
+from ..weights.cache import Cache
 
 _FORMAT = 1
 _ARRAYS = "arrays_sha256"
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 def default_folder() -> Path:
     """Return the folder that the environment asks for: ``features`` in the cache."""
-    return cache_home() / "features"
+    return Cache.default().features
 
 
 @dataclass(frozen=True)
