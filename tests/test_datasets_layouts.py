@@ -97,7 +97,8 @@ def ucf101(root: Path) -> Path:
     lists.mkdir(parents=True)
     (lists / "classInd.txt").write_text("".join(f"{i} {n}\r\n" for n, i in names.items()))
     for split in (1, 2, 3):
-        train, test = [], []
+        train: list[str] = []
+        test: list[str] = []
         for name, number in names.items():
             files = [f"{name}/v_{name}_g{group:02d}_c01.avi" for group in range(1, 5)]
             touch(root / "UCF-101", *files)
@@ -159,7 +160,7 @@ def test_lists_that_are_not_there(tmp_path: Path) -> None:
     touch(tmp_path / "other", "walk/a.mp4")
     for layout in ("ucf101", "hmdb51"):
         with pytest.raises(DatasetError, match="needs the official split files"):
-            read_dataset(tmp_path / "other", layout=layout)  # type: ignore[arg-type]
+            read_dataset(tmp_path / "other", layout=layout)
 
 
 def hmdb51(root: Path) -> Path:
