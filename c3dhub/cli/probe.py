@@ -38,9 +38,9 @@ def add_parsers(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "probe",
         help="how well a simple classifier on a model's features knows your classes",
-        description="Compute the frozen features of labelled videos once, fit logistic regression "
-        "or nearest neighbours to them, and say how many videos it gets right that it has not "
-        "learned from.",
+        description="Compute the frozen features of labelled videos once, fit logistic\n"
+        "regression or nearest neighbours to them, and say how many videos it gets right that\n"
+        "it has not learned from.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -58,8 +58,8 @@ def add_parsers(subparsers: Any) -> None:
 def _add_test_options(parser: argparse.ArgumentParser) -> None:
     test = parser.add_argument_group(
         "classifier and test",
-        "Without --test, DATA's own test or validation part is taken; where it has none, or with "
-        "--folds or --leave-one-group-out, all of DATA is cross-validated.",
+        "Without --test, DATA's own test or validation part is taken; where it has none, or\n"
+        "with --folds or --leave-one-group-out, all of DATA is cross-validated.",
     )
     test.add_argument(
         "--classifier",
