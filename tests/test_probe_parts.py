@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.base import clone
@@ -36,6 +36,7 @@ def test_groups_come_from_file_names(pattern: str, groups: list[str]) -> None:
     assert [item.group for item in with_groups(videos, pattern).items] == groups
 
 
+@settings(deadline=None)
 @given(
     labels=st.lists(st.integers(0, 3), min_size=8, max_size=40),
     groups=st.lists(st.integers(0, 7), min_size=40, max_size=40),
@@ -132,6 +133,7 @@ def test_wilson_interval(n_correct: int, n: int, low: float, high: float) -> Non
     assert wilson_interval(n_correct, n) == pytest.approx((low, high), abs=5e-4)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_the_interval_holds_the_share(numbers: tuple[int, int]) -> None:
     n_correct, n = numbers
