@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from .manifest import ModelEntry, list_models, model_info
     from .sample import sample_video
     from .training import finetune
+    from .probing.run import probe
+    from .probing.scores import ProbeResult
+    from .probing.transformer import VideoFeatures
 
 # Public name -> module. Names are imported when they are first used, so that listing models does
 # not wait for torch.
@@ -55,10 +58,12 @@ _MODULES = {
     "ManifestError": "errors",
     "ModelConfig": "config",
     "ModelEntry": "manifest",
+    "ProbeResult": "probing.scores",
     "TrainingError": "errors",
     "UnknownModelError": "errors",
     "UnknownStageError": "errors",
     "VideoError": "errors",
+    "VideoFeatures": "probing.transformer",
     "VideoItem": "datasets",
     "VideoList": "datasets",
     "WeightsUnavailableError": "errors",
@@ -72,6 +77,7 @@ _MODULES = {
     "load": "hub",
     "load_features": "features",
     "model_info": "manifest",
+    "probe": "probing.run",
     "read_dataset": "datasets",
     "sample_video": "sample",
 }
@@ -88,10 +94,12 @@ __all__ = [
     "ManifestError",
     "ModelConfig",
     "ModelEntry",
+    "ProbeResult",
     "TrainingError",
     "UnknownModelError",
     "UnknownStageError",
     "VideoError",
+    "VideoFeatures",
     "VideoItem",
     "VideoList",
     "WeightsUnavailableError",
@@ -106,6 +114,7 @@ __all__ = [
     "load",
     "load_features",
     "model_info",
+    "probe",
     "read_dataset",
     "sample_video",
 ]

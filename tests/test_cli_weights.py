@@ -272,24 +272,27 @@ def test_parsers_and_the_cache_commands_do_not_import_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
-def test_what_was_prepared_for_openvino_is_listed_and_removed(
-    home: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("kind", "option"), [("openvino", "--prepared"), ("features", "--features")]
+)
+def test_what_is_made_again_when_needed_is_listed_and_removed(
+    kind: str, option: str, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = home / "openvino" / "key"
+    folder = home / kind / "key"
     folder.mkdir(parents=True)
     (folder / "model.bin").write_bytes(b"x" * 1500)
     assert run("cache", "list") == 0
-    assert "(openvino)     1.5 kB  networks prepared for OpenVINO" in capsys.readouterr().out
+    assert f"({kind})     1.5 kB  " in capsys.readouterr().out
     assert run("cache", "size", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {"bytes": 1500}
-    with pytest.raises(ValueError, match="or --prepared, but one of them"):
-        run("cache", "remove", "--prepared", "name")
-    assert run("cache", "remove", "--prepared") == 0
-    assert "removed (openvino) (1.5 kB)" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="but one of them"):
+        run("cache", "remove", option, "name")
+    assert run("cache", "remove", option) == 0
+    assert f"removed ({kind}) (1.5 kB)" in capsys.readouterr().out
     assert not folder.exists()
-    assert run("cache", "remove", "--prepared") == 0
+    assert run("cache", "remove", option) == 0
     folder.mkdir(parents=True)
     capsys.readouterr()
     assert run("cache", "remove", "--all", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == [{"name": "(openvino)", "bytes": 0}]
+    assert json.loads(capsys.readouterr().out) == [{"name": f"({kind})", "bytes": 0}]
     assert not folder.exists()

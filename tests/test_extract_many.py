@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_video import write_video
 from torch import Tensor
@@ -145,6 +145,7 @@ def _span(n: int) -> ClipSpan:
     return ClipSpan(float(n), n + 1.0, n, n + 1, 1)
 
 
+@settings(deadline=None)
 @given(
     counts=st.lists(st.integers(0, 5), max_size=8),
     failing=st.sets(st.integers(0, 7)),

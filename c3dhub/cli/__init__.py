@@ -26,6 +26,7 @@ COMMAND_MODULES = (
     "registry",
     "weights",
     "video",
+    "probe",
     "finetune",
     "evaluate",
     "bench",
@@ -139,6 +140,8 @@ def _describe(error: BaseException) -> tuple[str, int]:
     if isinstance(error, ModuleNotFoundError):
         name = error.name or "?"
         return f"this needs the package {name}, which is not installed: pip install {name}", FAILED
+    if isinstance(error, ImportError):  # of an extra; the message names it
+        return str(error), FAILED
     if isinstance(error, OSError):
         return _describe_os_error(error), FAILED
     if isinstance(error, ValueError | TypeError):

@@ -13,7 +13,8 @@ from ..manifest import load_manifest
 from ..progress import human_bytes
 from ..weights.cache import HUB_PREFIX, Cache, Stored, folder_bytes
 
-PREPARED = "(openvino)"  # in the place of a name; no model can be called so
+# In the place of a name; no model can be called so.
+PREPARED, FEATURES = "(openvino)", "(features)"
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -47,6 +48,11 @@ def add_parsers(subparsers: Subparsers) -> None:
         help="remove what was prepared for OpenVINO; it is made again when needed",
     )
     action.add_argument(
+        "--features",
+        action="store_true",
+        help="remove the features that probes keep of videos; they are made again when needed",
+    )
+    action.add_argument(
         "--forget",
         action="store_true",
         help="also forget the released file's hash, so that another file may come next time",
@@ -62,7 +68,7 @@ def run_cache_list(arguments: argparse.Namespace) -> int:
     """Print one row per model, then per file from the Hub."""
     cache = Cache.default()
     stored = cache.stored()
-    rows = [_stored_row(item, cache) for item in stored] + _hub_rows(cache) + _prepared_row(cache)
+    rows = [_stored_row(item, cache) for item in stored] + _hub_rows(cache) + _made_rows(cache)
     total = _total(cache)
     if arguments.json:
         print(json.dumps({"dir": str(cache.root), "bytes": total, "items": rows}, indent=2))
@@ -107,22 +113,28 @@ def _hub_rows(cache: Cache) -> list[dict[str, Any]]:
     ]
 
 
-def _prepared_row(cache: Cache) -> list[dict[str, Any]]:
-    size = folder_bytes(cache.prepared)
-    row = {
-        "name": PREPARED,
-        "bytes": size,
-        "partial_bytes": 0,
-        "path": str(cache.prepared),
-        "sha256": None,
-        "origin": "networks prepared for OpenVINO",
-    }
-    return [row] if size else []
+def _made_rows(cache: Cache) -> list[dict[str, Any]]:
+    """Return rows for what is made again when it is removed."""
+    return [
+        {
+            "name": name,
+            "bytes": folder_bytes(folder),
+            "partial_bytes": 0,
+            "path": str(folder),
+            "sha256": None,
+            "origin": origin,
+        }
+        for name, folder, origin in (
+            (PREPARED, cache.prepared, "networks prepared for OpenVINO"),
+            (FEATURES, cache.features, "frozen features of videos"),
+        )
+        if folder_bytes(folder)
+    ]
 
 
 def _total(cache: Cache) -> int:
     models = sum(item.size + item.partial_size for item in cache.stored())
-    return models + folder_bytes(cache.prepared)
+    return models + folder_bytes(cache.prepared) + folder_bytes(cache.features)
 
 
 def run_cache_size(arguments: argparse.Namespace) -> int:
@@ -140,19 +152,25 @@ def run_cache_dir(arguments: argparse.Namespace) -> int:
 
 
 def run_cache_remove(arguments: argparse.Namespace) -> int:
-    """Remove models, partial downloads, files from the Hub and what was prepared for OpenVINO."""
+    """Remove models, partial downloads, files from the Hub and what was made with them."""
     cache = Cache.default()
-    if [bool(arguments.names), arguments.all, arguments.prepared].count(True) != 1:
+    made = arguments.prepared or arguments.features
+    if [bool(arguments.names), arguments.all, made].count(True) != 1:
         raise ValueError(
-            "give the names to remove, or --all for everything, or --prepared, but one of them"
+            "give the names to remove, or --all for everything, or --prepared or --features, but "
+            "one of them"
         )
     known = sorted({item.name for item in cache.stored()} | set(cache.pins()))
     names = known if arguments.all else list(dict.fromkeys(arguments.names))
     freed: dict[str, int] = {}
-    if arguments.prepared or (arguments.all and cache.prepared.is_dir()):
-        freed[PREPARED] = cache.remove_prepared()
-        if not arguments.json:
-            print(f"removed {PREPARED} ({human_bytes(freed[PREPARED])})")
+    for name, folder, wanted in (
+        (PREPARED, cache.prepared, arguments.prepared),
+        (FEATURES, cache.features, arguments.features),
+    ):
+        if wanted or (arguments.all and folder.is_dir()):
+            freed[name] = cache.remove_made(folder)
+            if not arguments.json:
+                print(f"removed {name} ({human_bytes(freed[name])})")
     for name in names:
         if name not in known:
             say(f"c3dhub: error: {name}: not in the cache{_why_not(name, known)}")

@@ -25,7 +25,15 @@ from .compiled import CompiledNetwork
 from .folding import fold
 from .precision import Engine, Precision, native_bfloat16, resolve
 
-__all__ = ["CompiledNetwork", "Engine", "Precision", "inference_form", "native_bfloat16", "resolve"]
+__all__ = [
+    "CompiledNetwork",
+    "Engine",
+    "Precision",
+    "inference_form",
+    "native_bfloat16",
+    "resolve",
+    "tensors_digest",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +76,12 @@ def inference_form(
             "out, or pass precision='int8'"
         )
     clips = _calibration_clips(network, calibration) if calibration is not None else None
-    key = (name, chosen, str(network.device), "bundled" if clips is None else _digest([clips]))
+    key = (
+        name,
+        chosen,
+        str(network.device),
+        "bundled" if clips is None else tensors_digest([clips]),
+    )
     forms = _prepared.setdefault(network, {})
     version, form = forms.get(key, (-1, None))
     if form is None or version != network.state_version:
@@ -132,7 +145,7 @@ def _recipe(network: VideoNetwork, calibration: str | None) -> dict[str, Any]:
     versions |= {"c3dhub": __version__, "torch": torch.__version__}
     config = network.config.to_dict()
     return {
-        "weights": _digest([tensor for _, tensor in sorted(network.state_dict().items())]),
+        "weights": tensors_digest([tensor for _, tensor in sorted(network.state_dict().items())]),
         "network": {
             name: config[name] for name in ("architecture", "options", "input", "clip_len")
         },
@@ -141,7 +154,7 @@ def _recipe(network: VideoNetwork, calibration: str | None) -> dict[str, Any]:
     }
 
 
-def _digest(tensors: Sequence[torch.Tensor]) -> str:
+def tensors_digest(tensors: Sequence[torch.Tensor]) -> str:
     """Return a hash of shapes, dtypes and values."""
     digest = hashlib.sha256()
     for tensor in tensors:

@@ -6,6 +6,7 @@
     ├── models/<name>/               model.safetensors + config.json, complete or not there
     ├── downloads/<name>/            released files on their way; partial ones are resumed
     ├── openvino/<key>/              networks prepared for OpenVINO, see c3dhub.inference.store
+    ├── features/                     frozen features of videos, see c3dhub.probing.store
     ├── locks/                       one per model: who holds it may fetch and replace
     └── lock.json                    the pinned hashes, see c3dhub.pins
 
@@ -88,6 +89,11 @@ class Cache:
     def prepared(self) -> Path:
         """The folder of networks prepared for OpenVINO; safe to remove, they are made again."""
         return self.root / "openvino"
+
+    @property
+    def features(self) -> Path:
+        """The folder of videos' frozen features; safe to remove, they are made again."""
+        return self.root / "features"
 
     def staging(self, name: str) -> Path:
         """Return the folder where new weights are written before they replace the old."""
@@ -194,11 +200,11 @@ class Cache:
             self.unpin(name, forget=forget)
         return freed
 
-    def remove_prepared(self) -> int:
-        """Delete the networks prepared for OpenVINO; returns the bytes that are free now."""
+    def remove_made(self, folder: Path) -> int:
+        """Delete :attr:`prepared` or :attr:`features`; returns the bytes that are free now."""
         with self.writing():
-            freed = folder_bytes(self.prepared)
-            shutil.rmtree(self.prepared, ignore_errors=not self.prepared.is_dir())
+            freed = folder_bytes(folder)
+            shutil.rmtree(folder, ignore_errors=not folder.is_dir())
         return freed
 
 

@@ -1,0 +1,254 @@
+"""The command that says what a model's features are worth on labelled videos: probe."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import textwrap
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DatasetError
+from ..files import refuse_special
+from .options import add_dataset_options, add_model_options, dataset_options, network_of, say
+
+if TYPE_CHECKING:
+    from ..probing.scores import ProbeResult
+
+_MOST_COLUMNS = 16  # classes of a confusion matrix that a screen has room for
+_MOST_LINES = 10
+_MOST_WARNINGS = 5
+
+_EPILOG = """\
+examples:
+  c3dhub probe videos/ --model resnet50_kinetics            CLASS/video.mp4, cross-validated
+  c3dhub probe UCF-101/ --split 1 --model resnet50_kinetics    official training and test videos
+  c3dhub probe list.csv --groups '_g(\\d+)_' --leave-one-group-out --model NAME
+
+Labels that stand in file names become a list with the header path,label[,group]:
+  (echo path,label,group; ls | sed -E 's/(.*_([0-9]+)_([^_]+)\\.avi)/\\1,\\3,\\2/') > list.csv
+"""
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Register the commands of this module."""
+    parser = subparsers.add_parser(
+        "probe",
+        help="how well a simple classifier on a model's features knows your classes",
+        description="Compute the frozen features of labelled videos once, fit logistic\n"
+        "regression or nearest neighbours to them, and say how many videos it gets right that\n"
+        "it has not learned from.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_dataset_options(parser)
+    _add_test_options(parser)
+    add_model_options(parser)
+    _add_row_options(parser)
+    output = parser.add_argument_group("output")
+    output.add_argument("--confusion", metavar="FILE.csv", help="write the confusion matrix")
+    output.add_argument("--json", action="store_true", help="print JSON, every video included")
+    output.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    parser.set_defaults(run=run_probe)
+
+
+def _add_test_options(parser: argparse.ArgumentParser) -> None:
+    test = parser.add_argument_group(
+        "classifier and test",
+        "Without --test, DATA's own test or validation part is taken; where it has none, or\n"
+        "with --folds or --leave-one-group-out, all of DATA is cross-validated.",
+    )
+    test.add_argument(
+        "--classifier",
+        choices=("logistic", "knn"),
+        default="logistic",
+        help="logistic regression (default) or nearest neighbours by cosine similarity; how much "
+        "regularisation or how many neighbours is chosen by cross-validation",
+    )
+    test.add_argument("--test", metavar="DATA", help="other videos to test with")
+    test.add_argument("--test-subset", metavar="NAME", help="part to test with, such as val")
+    test.add_argument(
+        "--groups",
+        metavar="REGEX",
+        help="finds in file names who or where was filmed: (...) in it is the group; videos of "
+        "one group are never both learned from and tested",
+    )
+    test.add_argument(
+        "--folds", type=int, metavar="N", help="cross-validate all of DATA in N folds (default: 5)"
+    )
+    test.add_argument(
+        "--leave-one-group-out", action="store_true", help="cross-validate, one fold per group"
+    )
+    test.add_argument("--seed", type=int, default=0, metavar="N", help="of the folds (default: 0)")
+
+
+def _add_row_options(parser: argparse.ArgumentParser) -> None:
+    rows = parser.add_argument_group("features of a video")
+    rows.add_argument(
+        "--stages",
+        "--stage",
+        default="avgpool",
+        metavar="A,B",
+        help="stages, put side by side: layer1 .. layer4, avgpool, logits (default: avgpool)",
+    )
+    rows.add_argument(
+        "--pooling",
+        choices=("mean", "max", "mean+max"),
+        default="mean",
+        help="over the clips of a video (default: mean)",
+    )
+    for option, text in (
+        ("--clip-len", "frames of a clip (default: the model's)"),
+        ("--clip-stride", "frames between clip starts (default: clips touch)"),
+    ):
+        rows.add_argument(option, type=int, metavar="N", help=text)
+    rows.add_argument(
+        "--frame-stride",
+        type=int,
+        default=1,
+        metavar="N",
+        help="frames between the frames of a clip (default: 1)",
+    )
+    rows.add_argument("--fps", type=float, metavar="X", help="resample to X frames per second")
+    rows.add_argument(
+        "--cache",
+        metavar="FOLDER",
+        help="where features are kept for the next time (default: C3DHUB_HOME/features)",
+    )
+    rows.add_argument("--no-cache", action="store_true", help="keep no features")
+
+
+def run_probe(args: argparse.Namespace) -> int:
+    """Probe; return 0, or 1 where some videos could not be read."""
+    table = _plan_table(args.confusion, args.data)
+    if args.cache is not None and args.no_cache:
+        raise ValueError("--cache and --no-cache contradict each other; leave one of them out")
+    from ..probing.data import DataChoice, read_parts
+    from ..probing.run import probe, require_sklearn
+    from ..probing.task import Plan, Task
+
+    require_sklearn()
+    whole = args.folds is not None or args.leave_one_group_out
+    choice = DataChoice(test_subset=args.test_subset, **dataset_options(args))
+    train, test = read_parts(
+        args.data,
+        test=args.test,
+        whole=whole and args.test is None and args.test_subset is None,
+        choice=choice,
+    )
+    # What is wrong about the data shows before a model is downloaded.
+    plan = Plan(args.folds, args.leave_one_group_out, args.seed)
+    Task.of(train, test, groups=args.groups, plan=plan)
+    names = ("classifier", "pooling", "clip_len", "clip_stride", "frame_stride", "fps", "groups")
+    more = ("folds", "leave_one_group_out", "seed", "batch_size")
+    found = probe(
+        train,
+        test=test,
+        model=network_of(args),
+        stages=tuple(part.strip() for part in args.stages.split(",") if part.strip()),
+        cache=False if args.no_cache else args.cache or True,
+        progress=not args.quiet and sys.stderr.isatty(),
+        **{name: getattr(args, name) for name in (*names, *more)},
+    )
+    if table is not None:
+        found.write_confusion(table)
+    _report(found)
+    print(json.dumps(found.to_dict(), indent=2) if args.json else shown(found))
+    return 1 if found.broken else 0
+
+
+def _plan_table(confusion: str | None, data: str) -> Path | None:
+    """Return where the matrix goes, refusing what could not be meant before any work is done."""
+    if confusion is None:
+        return None
+    table = Path(confusion)
+    if table.suffix.lower() != ".csv":
+        raise ValueError(f"--confusion is {table}; it is written as CSV: end it in .csv")
+    if table.is_dir():
+        raise ValueError(f"--confusion is {table}, a folder; name a file")
+    if table.exists() and Path(data).exists() and table.samefile(data):
+        raise ValueError(f"--confusion is {table}, the data itself; choose another file")
+    if not table.parent.is_dir():
+        raise ValueError(f"--confusion is {table}, but {table.parent} is no folder: create it")
+    refuse_special(table)
+    if not os.access(table.parent, os.W_OK):
+        raise DatasetError(
+            f"--confusion is {table}, but {table.parent} cannot be written to; choose another "
+            "folder"
+        )
+    return table
+
+
+def _report(found: ProbeResult) -> None:
+    """Say on stderr what a reader of the figures should know."""
+    for text in (*found.warnings[:_MOST_WARNINGS], *found.notes):
+        say(f"warning: {text}")
+    if len(found.warnings) > _MOST_WARNINGS:
+        beyond = len(found.warnings) - _MOST_WARNINGS
+        say(f"warning: ... and such warnings about {beyond} more videos; --json lists all")
+    if found.broken:
+        total = len(found.broken) + len(found)
+        say(f"{len(found.broken)} of {total} videos cannot be read and are left out:")
+        for broken in found.broken:
+            say(f"  {broken.path}: {broken.reason}")
+
+
+def shown(found: ProbeResult) -> str:
+    """Return the result as people read it: classes first, the summary where the screen ends."""
+    few = len(found.classes) <= _MOST_COLUMNS
+    lines = [*(_matrix(found) if few else _worst(found)), "", *_summary(found)]
+    return "\n".join(lines)
+
+
+def _matrix(found: ProbeResult) -> list[str]:
+    """Return a line for each class: its recall, and what its videos were taken for."""
+    width = max(8, *(len(name) + 3 for name in found.classes))
+    cell = max(3, len(str(found.confusion.max())) + 1)
+    numbers = "".join(f"{number:{cell}d}" for number in range(len(found.classes)))
+    lines = [f"{'class':{width}s}  videos  recall   taken for", f"{'':{width + 17}s}{numbers}"]
+    for number, name in enumerate(found.classes):
+        row = "".join(f"{count or '.':>{cell}}" for count in found.confusion[number].tolist())
+        lines.append(f"{f'{number:2d} {name}':{width}s}{_recall(found, number)} {row}")
+    return lines
+
+
+def _worst(found: ProbeResult) -> list[str]:
+    """Return the classes with the lowest recall and the most frequent confusions."""
+    tested = [number for number, count in enumerate(found.counts.tolist()) if count]
+    worst = sorted(tested, key=lambda number: float(found.recall[number]))[:_MOST_LINES]
+    width = max(len(found.classes[number]) for number in worst)
+    lines = [f"lowest recall, of {len(tested)} classes   (--json and --confusion give all)"]
+    lines += [f"  {found.classes[n]:{width}s}{_recall(found, n)}" for n in worst]
+    confusions = found.top_confusions(most=_MOST_LINES)
+    if confusions:
+        lines.append("most frequent confusions")
+        lines += [f"  {count:5d}  {true} taken for {guess}" for true, guess, count in confusions]
+    return lines
+
+
+def _recall(found: ProbeResult, number: int) -> str:
+    count = int(found.counts[number])
+    share = f"{found.recall[number]:7.1%}" if count else f"{'-':>7s}"
+    return f"{count:8d} {share}"
+
+
+def _summary(found: ProbeResult) -> list[str]:
+    low, high = found.interval
+    settings = found.settings
+    chosen = Counter(f"{name} {value:g}" for each in found.chosen for name, value in each.items())
+    counts = ", ".join(f"{value} ({count}x)" for value, count in chosen.most_common())
+    what = (
+        f"{settings['classifier']} on {'+'.join(settings['stages'])} of "
+        f"{settings['model']['name']} ({settings['n_columns']} columns, {settings['pooling']} over "
+        f"clips), {counts if len(found.chosen) > 1 else next(iter(chosen))}"
+    )
+    return [
+        *textwrap.wrap(what, width=98, subsequent_indent="  "),
+        *textwrap.wrap(f"protocol: {found.protocol}", width=98, subsequent_indent="  "),
+        f"accuracy {found.accuracy:6.1%}   {found.n_correct} of {len(found)} videos, "
+        f"95 % interval {low:.1%} to {high:.1%}",
+        f"chance   {found.chance:6.1%}   always the most frequent class",
+    ]

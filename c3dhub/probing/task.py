@@ -1,0 +1,112 @@
+"""Which videos a probe learns from and predicts, planned before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..datasets.items import VideoItem, VideoList
+from .data import with_groups
+from .folds import Fold, matched, plan_folds
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The arguments of :func:`c3dhub.probe` that decide the folds."""
+
+    folds: int | None
+    leave_one_group_out: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """All videos, the first ``n_train`` to learn from; the folds in which they are used."""
+
+    videos: VideoList
+    n_train: int
+    folds: tuple[Fold, ...]
+    plan: Plan
+
+    @classmethod
+    def of(
+        cls, train: VideoList, test: VideoList | None, *, groups: str | None, plan: Plan
+    ) -> Task:
+        """Check everything that can be wrong about the lists. Raises DatasetError, ValueError."""
+        if test is not None and (plan.folds is not None or plan.leave_one_group_out):
+            raise ValueError(
+                "there are test videos, and folds or leave_one_group_out is given; with test "
+                "videos there is no cross-validation: leave one of them out"
+            )
+        if groups is not None:
+            train = with_groups(train, groups)
+            test = None if test is None else with_groups(test, groups)
+        if test is None:
+            return cls(train, len(train), (), plan).planned()
+        test = matched(train, test)
+        videos = replace(train, items=train.items + test.items)
+        return cls(videos, len(train), (), plan).planned()
+
+    @property
+    def is_cross_validated(self) -> bool:
+        return self.n_train == len(self.videos)
+
+    def without(self, positions: Sequence[int]) -> Task:
+        """Return the task without some videos, checked and planned again."""
+        gone = set(positions)
+        kept = [position for position in range(len(self.videos)) if position not in gone]
+        n_train = sum(position < self.n_train for position in kept)
+        train, tested = self.videos.pick(kept[:n_train]), self.videos.pick(kept[n_train:])
+        if self.is_cross_validated:
+            return replace(self, videos=train, n_train=n_train).planned()
+        videos = replace(train, items=train.items + matched(train, tested).items)
+        return replace(self, videos=videos, n_train=n_train).planned()
+
+    def planned(self) -> Task:
+        plan = self.plan
+        if not self.is_cross_validated:
+            positions = np.arange(len(self.videos))
+            fold = Fold(positions[: self.n_train], positions[self.n_train :])
+            return replace(self, folds=(fold,))
+        folds = plan_folds(
+            self.videos,
+            folds=plan.folds,
+            leave_one_group_out=plan.leave_one_group_out,
+            seed=plan.seed,
+        )
+        return replace(self, folds=tuple(folds))
+
+    @property
+    def protocol(self) -> str:
+        if not self.is_cross_validated:
+            n_tested = len(self.videos) - self.n_train
+            return f"learned from {self.n_train} videos, tested on {n_tested} others"
+        if self.plan.leave_one_group_out:
+            return f"cross-validation, each of {len(self.folds)} groups left out once"
+        grouped = any(item.group is not None for item in self.videos.items)
+        whole = ", groups kept whole" if grouped else ""
+        return f"{len(self.folds)}-fold cross-validation, stratified{whole}"
+
+    def notes(self) -> list[str]:
+        """Return what is suspicious about test videos."""
+        learned, tested = self.videos.items[: self.n_train], self.videos.items[self.n_train :]
+        found = []
+        for what, values in (("file", _paths), ("group", _groups)):
+            shared = set(values(learned)) & set(values(tested)) - {None}
+            if shared:
+                count = sum(value in shared for value in values(tested))
+                found.append(
+                    f"{count} of {len(tested)} test videos have their {what} in common with videos "
+                    "that were learned from: the accuracy may be too high"
+                )
+        return found
+
+
+def _paths(items: Sequence[VideoItem]) -> list[str | None]:
+    return [str(item.path) for item in items]
+
+
+def _groups(items: Sequence[VideoItem]) -> list[str | None]:
+    return [item.group for item in items]
