@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from .features import Features, load_features
     from .hub import create_model, load
     from .manifest import ModelEntry, list_models, model_info
-    from .sample import sample_video
-    from .training import finetune
     from .probing.run import probe
     from .probing.scores import ProbeResult
     from .probing.transformer import VideoFeatures
+    from .sample import sample_video
+    from .training import finetune
 
 # Public name -> module. Names are imported when they are first used, so that listing models does
 # not wait for torch.
