@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c3dhub.errors import DatasetError
-from c3dhub.evaluation import Accuracy, label_ranks, wilson_interval
+from c3dhub.evaluation import Accuracy, label_ranks
 from c3dhub.evaluation.classes import outputs_of_classes
 
 
@@ -63,28 +63,3 @@ def test_accuracy_counts_ranks() -> None:
     assert Accuracy.of(ranks, num_classes=4).average is None
     with pytest.raises(ValueError, match="ranks is empty"):
         Accuracy.of(ranks[:0], num_classes=6)
-
-
-def test_wilson_interval_at_published_values() -> None:
-    # Newcombe, Statistics in Medicine 17 (1998), table I: 81/263, 15/148, 0/20, 1/29.
-    for right, n, low, high in (
-        (81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ):  # fmt: skip
-        assert wilson_interval(right / n, n) == pytest.approx((low, high), abs=5e-5)
-    assert wilson_interval(0.8, 10) == pytest.approx((0.4902, 0.9433), abs=5e-5)
-    assert wilson_interval(1.0, 5)[1] == 1.0
-    with pytest.raises(ValueError, match="n at least 1"):
-        wilson_interval(0.5, 0)
-    with pytest.raises(ValueError, match=r"in 0\.\.1"):
-        wilson_interval(1.5, 3)
-
-
-@given(st.integers(1, 10000), st.data())
-def test_wilson_interval_holds_the_share_and_narrows(n: int, data: st.DataObject) -> None:
-    right = data.draw(st.integers(0, n))
-    low, high = wilson_interval(right / n, n)
-    assert 0 <= low <= right / n + 1e-12
-    assert right / n - 1e-12 <= high <= 1
-    narrower = wilson_interval(right / n, 4 * n)
-    assert narrower[1] - narrower[0] < high - low

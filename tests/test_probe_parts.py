@@ -21,7 +21,7 @@ from c3dhub.errors import DatasetError
 from c3dhub.probing import classifiers
 from c3dhub.probing.data import with_groups
 from c3dhub.probing.folds import Fold, group_numbers, plan_folds
-from c3dhub.probing.scores import ProbeResult, wilson_interval
+from c3dhub.probing.scores import ProbeResult
 
 # Groups and folds
 
@@ -118,33 +118,6 @@ def test_slow_convergence_is_one_readable_warning(monkeypatch: pytest.MonkeyPatc
 
 
 # Figures
-
-
-@pytest.mark.parametrize(
-    ("n_correct", "n", "low", "high"),
-    [  # made by hand from the formula, with z = 1.96, to three digits
-        (8, 10, 0.490, 0.943),
-        (0, 10, 0.000, 0.278),
-        (10, 10, 0.722, 1.000),
-        (50, 100, 0.404, 0.596),
-    ],
-)
-def test_wilson_interval(n_correct: int, n: int, low: float, high: float) -> None:
-    assert wilson_interval(n_correct, n) == pytest.approx((low, high), abs=5e-4)
-
-
-@settings(deadline=None)
-@given(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_interval_holds_the_share(numbers: tuple[int, int]) -> None:
-    n_correct, n = numbers
-    low, high = wilson_interval(n_correct, n)
-    assert 0 <= low <= n_correct / n <= high <= 1
-
-
-@pytest.mark.parametrize(("n_correct", "n"), [(1, 0), (0, 0), (3, 2), (-1, 2)])
-def test_no_interval_without_videos(n_correct: int, n: int) -> None:
-    with pytest.raises(ValueError, match="n_videos"):
-        wilson_interval(n_correct, n)
 
 
 def result(truth: list[int], predicted: list[int], n_classes: int) -> ProbeResult:

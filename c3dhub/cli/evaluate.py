@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DatasetError
-from ..files import refuse_special
 from .options import add_dataset_options, add_model_options, dataset_options, network_of, say
+from .outputs import plan_table
 
 if TYPE_CHECKING:
     from ..evaluation import Accuracy, Evaluation
@@ -79,7 +76,7 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
 
 def run_evaluate(args: argparse.Namespace) -> int:
     """Evaluate; return 0, or 1 where some videos could not be read."""
-    table = _plan_table(args.predictions, args.data)
+    table = plan_table("--predictions", args.predictions, args.data)
     network = network_of(args)
     from ..evaluation import evaluate
 
@@ -97,30 +94,6 @@ def run_evaluate(args: argparse.Namespace) -> int:
     _report(found)
     print(json.dumps(found.to_dict(), indent=2) if args.json else shown(found))
     return 1 if found.broken else 0
-
-
-def _plan_table(predictions: str | None, data: str) -> Path | None:
-    """Return where the predictions go, refusing what could not be meant before any work is done."""
-    if predictions is None:
-        return None
-    table = Path(predictions)
-    if table.suffix.lower() != ".csv":
-        raise ValueError(f"--predictions is {table}; they are written as CSV: end it in .csv")
-    if table.exists() and Path(data).exists() and table.samefile(data):
-        raise ValueError(f"--predictions is {table}, the data itself; choose another file")
-    if table.is_dir():
-        raise ValueError(f"--predictions is {table}, a folder; name a file")
-    if not table.parent.is_dir():
-        raise ValueError(
-            f"--predictions is {table}, but {table.parent} is no folder: create it first"
-        )
-    refuse_special(table)
-    if not os.access(table.parent, os.W_OK):
-        raise DatasetError(
-            f"--predictions is {table}, but {table.parent} cannot be written to; choose another "
-            "folder"
-        )
-    return table
 
 
 def _report(found: Evaluation) -> None:

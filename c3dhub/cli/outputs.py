@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FeaturesError
+from ..errors import DatasetError, FeaturesError
 from ..files import refuse_special
 
 if TYPE_CHECKING:
@@ -37,6 +37,30 @@ def plan_outputs(videos: Sequence[str], output: str | None) -> dict[str, Path]:
         targets = {video: folder / f"{Path(video).stem}.safetensors" for video in videos}
     _check_targets(targets)
     return targets
+
+
+def plan_table(option: str, table: str | None, data: str) -> Path | None:
+    """Return where a CSV file goes, refusing what could not be meant before any work is done.
+
+    ``option`` is the name on the command line, ``data`` what is read and must not be replaced.
+    """
+    if table is None:
+        return None
+    target = Path(table)
+    if target.suffix.lower() != ".csv":
+        raise ValueError(f"{option} is {target}; it is written as CSV: end it in .csv")
+    if target.is_dir():
+        raise ValueError(f"{option} is {target}, a folder; name a file")
+    if target.exists() and Path(data).exists() and target.samefile(data):
+        raise ValueError(f"{option} is {target}, the data itself; choose another file")
+    if not target.parent.is_dir():
+        raise ValueError(f"{option} is {target}, but {target.parent} is no folder: create it first")
+    refuse_special(target)
+    if not os.access(target.parent, os.W_OK):
+        raise DatasetError(
+            f"{option} is {target}, but {target.parent} cannot be written to; choose another folder"
+        )
+    return target
 
 
 def _check_targets(targets: dict[str, Path]) -> None:

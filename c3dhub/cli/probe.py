@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import textwrap
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DatasetError
-from ..files import refuse_special
 from .options import add_dataset_options, add_model_options, dataset_options, network_of, say
+from .outputs import plan_table
 
 if TYPE_CHECKING:
     from ..probing.scores import ProbeResult
@@ -123,7 +120,7 @@ def _add_row_options(parser: argparse.ArgumentParser) -> None:
 
 def run_probe(args: argparse.Namespace) -> int:
     """Probe; return 0, or 1 where some videos could not be read."""
-    table = _plan_table(args.confusion, args.data)
+    table = plan_table("--confusion", args.confusion, args.data)
     if args.cache is not None and args.no_cache:
         raise ValueError("--cache and --no-cache contradict each other; leave one of them out")
     from ..probing.data import DataChoice, read_parts
@@ -158,28 +155,6 @@ def run_probe(args: argparse.Namespace) -> int:
     _report(found)
     print(json.dumps(found.to_dict(), indent=2) if args.json else shown(found))
     return 1 if found.broken else 0
-
-
-def _plan_table(confusion: str | None, data: str) -> Path | None:
-    """Return where the matrix goes, refusing what could not be meant before any work is done."""
-    if confusion is None:
-        return None
-    table = Path(confusion)
-    if table.suffix.lower() != ".csv":
-        raise ValueError(f"--confusion is {table}; it is written as CSV: end it in .csv")
-    if table.is_dir():
-        raise ValueError(f"--confusion is {table}, a folder; name a file")
-    if table.exists() and Path(data).exists() and table.samefile(data):
-        raise ValueError(f"--confusion is {table}, the data itself; choose another file")
-    if not table.parent.is_dir():
-        raise ValueError(f"--confusion is {table}, but {table.parent} is no folder: create it")
-    refuse_special(table)
-    if not os.access(table.parent, os.W_OK):
-        raise DatasetError(
-            f"--confusion is {table}, but {table.parent} cannot be written to; choose another "
-            "folder"
-        )
-    return table
 
 
 def _report(found: ProbeResult) -> None:

@@ -7,7 +7,7 @@ the story.
 
 from __future__ import annotations
 
-from .accuracy import Accuracy, label_ranks, wilson_interval
+from .accuracy import Accuracy, label_ranks
 from .crops import Crops, CropsTransform
 from .result import ClassAccuracy, Evaluation, VideoAnswer
 from .run import evaluate
@@ -21,5 +21,4 @@ __all__ = [
     "VideoAnswer",
     "evaluate",
     "label_ranks",
-    "wilson_interval",
 ]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,20 +52,3 @@ def label_ranks(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArr
     earlier = np.arange(scores.shape[1])[None] < labels[:, None]  # (n, num_classes)
     before = (scores > own) | ((scores == own) & earlier)
     return np.asarray(before.sum(axis=1), np.int64)
-
-
-def wilson_interval(share: float, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the bounds of the true share, given ``share`` of ``n`` independent answers.
-
-    The score interval of Wilson (Journal of the American Statistical Association 22, 1927), which
-    stays inside 0..1 and is sound for few answers and for shares near 0 and 1.
-
-    Example: 8 of 10 right gives 0.490 to 0.943.
-    """
-    if n < 1 or not 0 <= share <= 1:
-        raise ValueError(f"share is {share} and n {n}; share must be in 0..1 and n at least 1")
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    middle = share + z * z / (2 * n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    whole = 1 + z * z / n
-    return max(0.0, (middle - half) / whole), min(1.0, (middle + half) / whole)

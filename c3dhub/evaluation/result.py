@@ -11,7 +11,8 @@ from typing import Any
 from ..classification import Prediction
 from ..datasets import BrokenVideo, VideoItem
 from ..files import atomic_path
-from .accuracy import MOST, Accuracy, wilson_interval
+from ..intervals import wilson_interval
+from .accuracy import MOST, Accuracy
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Evaluation:
     @property
     def top1_interval(self) -> tuple[float, float]:
         """95 % Wilson interval of the video-level top-1, as if videos were drawn independently."""
-        return wilson_interval(self.video.top1, self.video.n)
+        return wilson_interval(round(self.video.top1 * self.video.n), self.video.n)
 
     @property
     def mean_class_top1(self) -> float:

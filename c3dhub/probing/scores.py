@@ -14,32 +14,7 @@ from numpy.typing import NDArray
 
 from ..datasets import BrokenVideo, VideoItem
 from ..files import atomic_path
-
-_Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
-
-
-def wilson_interval(n_correct: int, n_videos: int) -> tuple[float, float]:
-    """Return the 95 % confidence interval of a proportion, as (low, high) from 0 to 1.
-
-    Wilson's score interval (E. B. Wilson, "Probable inference, the law of succession, and
-    statistical inference", Journal of the American Statistical Association 22, 1927), which keeps
-    its promise for few videos and near 0 and 1 too. It takes the videos as independent: where many
-    show the same person or scene, the truth may lie outside more often.
-
-    Raises ValueError unless ``0 <= n_correct <= n_videos`` and ``n_videos > 0``.
-    """
-    if not 0 <= n_correct <= n_videos or n_videos == 0:
-        raise ValueError(
-            f"n_correct is {n_correct} of n_videos {n_videos}; it must be from 0 to n_videos, and "
-            "n_videos above 0"
-        )
-    share, z2 = n_correct / n_videos, _Z95**2 / n_videos
-    middle = (share + z2 / 2) / (1 + z2)
-    half = math.sqrt(z2 * share * (1 - share) + z2**2 / 4) / (1 + z2)
-    # At the ends rounding may miss the bound itself by a hair.
-    low = 0.0 if n_correct == 0 else max(0.0, middle - half)
-    high = 1.0 if n_correct == n_videos else min(1.0, middle + half)
-    return low, high
+from ..intervals import wilson_interval
 
 
 @dataclass(frozen=True, eq=False, repr=False)
