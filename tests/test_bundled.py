@@ -218,6 +218,16 @@ def test_download_says_that_there_is_nothing_to_do(
     assert not home.exists()
 
 
+def test_verify_without_a_name_checks_it_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify"]) == 0
+    assert capsys.readouterr().out.startswith(f"ok      {NAME}: sha256 ")
+    monkeypatch.setattr("c3dhub.weights.bundled_files.sha256_of", lambda _: "0" * 64)
+    assert main(["verify"]) == 1
+    assert capsys.readouterr().out.startswith(f"FAILED  {NAME}: ")
+
+
 def test_verify_info_list_and_cache_know_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", NAME]) == 0
     assert capsys.readouterr().out.startswith(f"ok      {NAME}: sha256 ")

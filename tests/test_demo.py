@@ -180,6 +180,20 @@ def test_an_output_that_cannot_be_is_told_before_any_work(
 
 
 @pytest.mark.usefixtures("here")
+def test_a_folder_that_cannot_be_written_hides_no_prediction(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "/somewhere/.part")
+
+    monkeypatch.setattr("c3dhub.features.save_file", full)
+    assert main(["demo", "-o", str(here / "f.safetensors")]) == 1
+    printed = capsys.readouterr()
+    assert "clips are named as they were drawn" in printed.out
+    assert "No space left on device; give a path" in printed.err
+    assert ".part" not in printed.err
+
+
 def test_a_lost_entry_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ import c3dhub  # noqa: E402
 
 CLASSES = figures.CLASSES
 STILL = ("standing still", "standing together")
+GOOD = r"(?P<group>\d+)_(?P<label>\w+)"
 TINY = Recipe(arch="resnet10", width=2, clips=24, batch=4, lr=0.01)
 
 
@@ -196,6 +198,40 @@ def test_the_exported_model_loads_with_its_class_names(tmp_path: Path, half: boo
     expected = trainer.network.eval()(clip)
     found = model(clip)
     assert torch.allclose(found, expected, atol=0.05 if half else 1e-5)
+
+
+def test_the_model_is_written_at_the_end_and_not_when_a_run_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = [str(tmp_path), "--arch", "resnet10", "--width", "2", "--clips", "8", "--batch", "4"]
+    options += ["--workers", "0", "--test-clips", "4", "--precision", "float32"]
+    monkeypatch.setattr("sys.argv", ["train.py", *options, "--stop-after", "0"])
+    train.main()
+    assert (tmp_path / "last.pt").is_file()
+    assert not (tmp_path / "model").exists()
+    monkeypatch.setattr("sys.argv", ["train.py", *options])
+    train.main()
+    assert c3dhub.load(tmp_path / "model", device="cpu").classes == CLASSES
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [("(", "missing \\)"), (".*", r"must have \(\?P<label>"), (GOOD, "nothing")],
+)
+def test_what_is_wrong_with_a_probe_is_one_line(
+    names: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    missing = str(tmp_path / "nothing.pt")
+    monkeypatch.setattr(
+        "sys.argv", ["probe.py", str(tmp_path), "--checkpoint", missing, "--names", names]
+    )
+    with pytest.raises(SystemExit, match="2"):
+        probe.main()
+    assert re.search(message, capsys.readouterr().err.splitlines()[-1])
 
 
 def test_layer3_is_left_in_float32_under_bfloat16() -> None:

@@ -56,11 +56,13 @@ def run_demo(args: argparse.Namespace) -> int:
     network = _bundled_network(args.device)
     features = network.extract_features(video, stages=("avgpool", "logits"))
     rows = _rows(features, network)
+    if not args.json:  # before writing: a folder that cannot be written hides nothing
+        _show_rows(video, rows)
     features.save(target)
     if args.json:
         print(json.dumps(_summary(video, features, rows, target), indent=2))
     else:
-        _show(video, features, rows, target)
+        _show_rest(features, target)
     return 0
 
 
@@ -128,13 +130,16 @@ def _summary(
     }
 
 
-def _show(video: Path, features: Features, rows: list[dict[str, Any]], target: Path) -> None:
+def _show_rows(video: Path, rows: list[dict[str, Any]]) -> None:
     print(f"{MODEL} looks at {video.name}, which comes with c3dhub:")
     print("  seconds           predicted            score  shown")
     for row in rows:
         seconds = f"{row['start_seconds']:6.2f} - {row['end_seconds']:.2f}"
         print(f"  {seconds:<17} {row['label']:<20} {row['score']:5.2f}  {row['shown']}")
     print(f"{_right(rows)} of {len(rows)} clips are named as they were drawn.")
+
+
+def _show_rest(features: Features, target: Path) -> None:
     shapes = ", ".join(f"{stage} {array.shape}" for stage, array in features.arrays.items())
     print(f"Features written to {target}: {shapes}\n")
     print(_NEXT.format(model=MODEL, dim=features.pooled.shape[1]))

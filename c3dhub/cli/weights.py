@@ -64,7 +64,8 @@ def _add_verify(subparsers: Subparsers) -> None:
         "verify",
         help="check weights byte by byte",
         description="Hash weights and compare with what is pinned; for a path, compare the "
-        "tensors with its config too. Without an argument everything in the cache is checked.",
+        "tensors with its config too. Without an argument everything is checked: what is in the "
+        "cache and what comes with c3dhub.",
     )
     parser.add_argument("items", nargs="*", metavar="NAME|PATH", help="a model, folder or file")
     add_json(parser)

@@ -9,7 +9,7 @@ from ..errors import CheckpointError
 from ..files import sha256_of
 from .local_files import LocalWeights
 
-ORIGIN = "comes with c3dhub"
+ORIGIN = "bundled with its manifest"
 
 
 def use(entry: ModelEntry) -> LocalWeights:

@@ -28,11 +28,12 @@ class Verdict:
 
 
 def verify_all(cache: Cache) -> list[Verdict]:
-    """Check everything that is in the cache or pinned: models, and files from the Hub."""
+    """Check everything that is here: bundled models, and what is in the cache or pinned."""
+    bundled = [entry.name for entry in load_manifest().values() if entry.bundled is not None]
     with cache.writing():
         pinned = [key for key, pins in cache.pins().items() if pins.weights is not None]
         stored = [item.name for item in cache.stored() if item.complete]
-    return [verify(key, cache) for key in sorted({*stored, *pinned})]
+    return [verify(key, cache) for key in sorted({*bundled, *stored, *pinned})]
 
 
 def verify(item: str, cache: Cache) -> Verdict:

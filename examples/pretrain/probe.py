@@ -211,6 +211,16 @@ def main() -> None:
                         help="groups to leave out together (default: each alone)")  # fmt: skip
     parser.add_argument("--seeds", type=int, default=3, help="random networks to average (3)")
     chosen = parser.parse_args()
+    try:
+        run(chosen)
+    except (c3dhub.C3DHubError, OSError, ValueError, re.error) as error:
+        parser.error(str(error))
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Probe as the command line says."""
+    if not {"label", "group"} <= set(re.compile(chosen.names).groupindex):
+        raise ValueError(f"--names {chosen.names!r} must have (?P<label>...) and (?P<group>...)")
     network = load_network(chosen.checkpoint)
     footage = read_folder(
         chosen.folder, network, names=chosen.names,

@@ -282,8 +282,9 @@ def run(chosen: argparse.Namespace) -> None:
         test_every=chosen.test_every,
         test_clips=chosen.test_clips,
     )
-    trainer.test(chosen.test_clips)
-    export(trainer.network, chosen.folder / "model", half=chosen.float16)
+    if trainer.step == recipe.steps:
+        trainer.test(chosen.test_clips)
+        export(trainer.network, chosen.folder / "model", half=chosen.float16)
 
 
 if __name__ == "__main__":
