@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import pickle
+import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -292,3 +293,46 @@ def test_the_provenance_of_int8_names_calibration_and_versions(
     calibrated = extract_features(video, model=own).provenance
     assert calibrated["calibration"] not in (None, "bundled")
     assert extract_features(video, model=tiny).provenance["engine"] == "torch"
+
+
+_KEEPS_SIGNALS = """
+import ctypes, faulthandler, gc, signal, sys
+import torch
+import c3dhub
+from c3dhub.inference import inference_form, precision
+
+class Stack(ctypes.Structure):
+    _fields_ = [("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+def stack():
+    found = Stack()
+    assert ctypes.CDLL(None).sigaltstack(None, ctypes.byref(found)) == 0
+    return found.sp, found.size
+
+faulthandler.enable()  # has a signal stack of its own
+before = stack()
+precision.openvino_capabilities()
+assert stack() == before, "after asking what the CPU can do"
+network = c3dhub.create_model("resnet10", num_classes=5, width=8, device="cpu").eval()
+for wanted in ("float32", "int8"):
+    if wanted == "int8" and "INT8" not in precision.openvino_capabilities():
+        continue
+    form = inference_form(network, precision=wanted, engine="openvino")
+    form(torch.rand(1, 3, 16, 112, 112))
+    assert stack() == before, wanted
+del form, network
+gc.collect()
+seen = []
+signal.signal(signal.SIGUSR1, lambda *_: seen.append(1))
+for _ in range(20):
+    signal.raise_signal(signal.SIGUSR1)
+print(len(seen))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the signal stack as Linux gives it")
+def test_signals_of_the_caller_are_left_alone() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _KEEPS_SIGNALS], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "20\n"), done.stderr

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..architectures import VideoNetwork
 from ..config import InputContract
+from .signal_stack import away
 
 Outputs = dict[str, NDArray[np.float32]]
 
@@ -84,6 +85,7 @@ class CompiledNetwork(VideoNetwork):
             lanes = self._plans[plan]
         return lanes.start(clips, plan.stages)
 
+    @away
     def _compile(self, plan: _Plan) -> Any:
         import openvino
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..architectures import VideoNetwork
+from .signal_stack import away
 
 
 class _AllStages(nn.Module):
@@ -54,6 +55,7 @@ def to_openvino(form: VideoNetwork, *, clip_shape: tuple[int, int, int]) -> Any:
     return model
 
 
+@away
 def quantise(model: Any, clips: Tensor) -> Any:
     """Return ``model`` with int8 convolutions; the classifier stays in float.
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from ..errors import near_matches
+from .signal_stack import away
 
 Precision = Literal["float32", "bfloat16", "float16", "int8", "auto"]
 Engine = Literal["torch", "openvino"]
@@ -48,6 +49,7 @@ def native_bfloat16(device: torch.device) -> bool:
 
 
 @cache
+@away
 def openvino_capabilities() -> frozenset[str]:
     """Return what OpenVINO says this CPU computes: ``"FP32"``, ``"BF16"``, ``"INT8"``, ..."""
     core: Any = importlib.import_module("openvino").Core()
