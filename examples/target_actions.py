@@ -75,8 +75,8 @@ def _joints(pose: Floats, rng: Rng) -> Floats:
         trunk=0.30 * (2 - factors[0]), thigh=0.245 * factors[0], shin=0.235 * factors[0],
         upper_arm=0.17 * factors[1], forearm=0.15 * factors[1], shoulders=0.105 * factors[2],
     )  # fmt: skip
-    pose = pose + rng.normal(0, 3, pose.shape[1]).astype(np.float32) * _POSTURE
-    points = joints(pose, build)
+    posture: Floats = rng.normal(0, 3, len(NAMES)).astype(np.float32) * _POSTURE
+    points = joints(pose + posture, build)
     points[:, :, 2] -= points[:, :, 2].min(axis=1, keepdims=True)
     return points
 
@@ -97,7 +97,9 @@ def _box(middle: Floats, size: float) -> Floats:
 
 def _cycles(rng: Rng, low: float, high: float) -> Floats:
     """Return the phase (F,) of something done ``low`` to ``high`` times per second."""
-    return _SECONDS * np.float32(rng.uniform(low, high)) + np.float32(rng.uniform())
+    rate, begin = rng.uniform(low, high), rng.uniform()
+    phase: Floats = (_SECONDS * rate + begin).astype(np.float32)
+    return phase
 
 
 def climb(rng: Rng) -> Scene:
