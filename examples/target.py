@@ -93,7 +93,7 @@ def _film(lines: Floats, rng: Rng) -> Pixels:
     width, grain = rng.uniform(1.3, 3.2), rng.uniform(1, 5)
     frames = np.empty((FRAMES, HEIGHT, WIDTH, 3), np.uint8)
     for i, ends in enumerate(lines):
-        cover = _strokes(ends, width)[..., None]
+        cover = strokes(ends, width)[..., None]
         noise = rng.normal(0, grain, (HEIGHT, WIDTH, 1)).astype(np.float32)
         frames[i] = np.clip(page + (ink - page) * cover + noise, 0, 255)
     return frames
@@ -120,10 +120,10 @@ def _doodles(rng: Rng) -> Floats:
         lines += [np.array([[0, y], [WIDTH, y]]) for y in np.arange(gap / 2, HEIGHT, gap)]
     if kind > 1:
         lines += [np.array([[x, 0], [x, HEIGHT]]) for x in np.arange(gap / 2, WIDTH, gap)]
-    return _strokes(np.array(lines).reshape(-1, 2, 2), float(rng.uniform(0.7, 1.5)))
+    return strokes(np.array(lines).reshape(-1, 2, 2), float(rng.uniform(0.7, 1.5)))
 
 
-def _strokes(ends: Floats, width: float) -> Floats:
+def strokes(ends: Floats, width: float) -> Floats:
     """Return how far lines (S, 2, 2) of a width in pixels cover each pixel: float32 (H, W)."""
     cover = np.zeros((HEIGHT, WIDTH), np.float32)
     reach = width / 2 + 1
