@@ -15,9 +15,10 @@ same test videos for all:
 - all layers: fine-tuned from the stem on;
 - pixels: logistic regression on the frames pooled to 4x4x4, to see what needs no network at all.
 
-Whatever is trained sees each video as often as written in ``WAYS``, long enough for the training
-loss to level off. The learning rates are the best ones of ``--choose-lr``, which looks at videos
-that are neither trained nor tested on; scratch has the same choice as the others.
+Whatever is trained sees as many clips as written in ``WAYS``, scratch more than the others because
+it needs them, and the rate falls to 0 by half a cosine. ``--choose-lr`` compares learning rates on
+videos that are neither trained nor tested on, the same choice for all; the last training loss
+stands in the JSON file, so that one sees who had not finished.
 """
 
 from __future__ import annotations
@@ -61,27 +62,27 @@ class Way:
     begin_at: first stage that is fine-tuned; None is not fine-tuning.
     scratch: begin with random weights.
     lr: learning rate of the first step, then half a cosine to 0.
-    epochs: times that each video is seen.
+    clips: that are trained on, whatever the number of videos; 0 trains no network.
     """
 
     name: str
     begin_at: str | None = None
     scratch: bool = False
     lr: float = 0.0
-    epochs: int = 0
+    clips: int = 0
 
     @property
     def trains(self) -> bool:
         """Whether the network itself is trained."""
-        return self.epochs > 0
+        return self.clips > 0
 
 
 WAYS = (
     Way("pixels"),
-    Way("scratch", scratch=True, lr=0.03, epochs=60),
+    Way("scratch", scratch=True, lr=0.03, clips=6400),
     Way("frozen probe"),
-    Way("layer4 + fc", begin_at="layer4", lr=0.01, epochs=30),
-    Way("all layers", begin_at="stem", lr=0.01, epochs=30),
+    Way("layer4 + fc", begin_at="layer4", lr=0.01, clips=2400),
+    Way("all layers", begin_at="stem", lr=0.01, clips=2400),
 )
 
 
@@ -146,7 +147,7 @@ def fine_tuned(
             hold_out=0,  # every label counts; nothing is chosen by looking at other videos
             begin_at=way.begin_at,
             scratch=way.scratch,
-            epochs=way.epochs,
+            epochs=max(1, way.clips // len(train)),
             lr=way.lr,
             schedule="cosine",
             batch_size=8,
@@ -253,7 +254,7 @@ def main() -> None:
     chosen = parser.parse_args()
     ways: Sequence[Way] = WAYS
     if chosen.quick:
-        ways = [replace(way, epochs=min(way.epochs, 1)) for way in WAYS]
+        ways = [replace(way, clips=min(way.clips, 1)) for way in WAYS]
         chosen.labels, chosen.test, chosen.seeds = [2], 1, 1
     with tempfile.TemporaryDirectory() as folder:
         if chosen.choose_lr:
