@@ -40,7 +40,7 @@ from torch.nn import functional as F
 
 import c3dhub
 from c3dhub.datasets import Augmentation
-from c3dhub.evaluation import wilson_interval
+from c3dhub.intervals import wilson_interval
 from c3dhub.video import open_video
 
 Precision = Literal["float32", "bfloat16"]
@@ -190,7 +190,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
     for per_class, way in dict.fromkeys((each.per_class, each.way) for each in outcomes):
         found = [e for e in outcomes if (e.per_class, e.way) == (per_class, way)]
         top1 = float(np.mean([each.top1 for each in found]))
-        low, high = wilson_interval(top1, found[0].n_test)
+        low, high = wilson_interval(round(top1 * found[0].n_test), found[0].n_test)
         seeds = ", ".join(f"{each.top1:.1%}" for each in found)
         lines.append(f"| {per_class} | {way} | {top1:.1%} | {low:.1%} to {high:.1%} | {seeds} |")
     return "\n".join(lines)
