@@ -39,7 +39,9 @@ def test_a_table_on_stderr_and_a_summary_on_stdout(
     assert "val loss" in shown.err
     assert "1/1" in shown.err
     assert "3 classes" in shown.out
-    assert "kept: epoch 1, validation loss" in shown.out
+    assert (
+        "kept: epoch 1 (the highest accuracy, then the lowest loss), validation loss" in shown.out
+    )
     assert c3dhub.load(output, device="cpu").classes == ("blue", "green", "red")
     assert _run(data, model, output, "--hold-out", "0.5") == 0
     assert "is finished" in capsys.readouterr().err

@@ -31,7 +31,7 @@ def test_names_that_do_not_match_are_listed_with_near_ones() -> None:
     with pytest.raises(DatasetError) as caught:
         matched(["jumping", "sitt", "xyz"], ["sit", "jump", "run"])
     assert str(caught.value) == (
-        "data: 3 of its classes are none of the network's 3 (sit, jump, run, ...): "
+        "data: 3 of its classes are none of the network's 3 (sit, jump, run): "
         "'jumping' Did you mean jump? 'sitt' Did you mean sit? 'xyz'. "
         "Evaluate a network that was trained on these classes, or rename them"
     )

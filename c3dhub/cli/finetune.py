@@ -193,7 +193,8 @@ def _summary(result: FinetuneResult) -> str:
     how = f"training loss {best.train_loss:.4f}, accuracy {best.train_accuracy:.1%}"
     if best.val_accuracy is not None:
         how = f"validation loss {best.val_loss:.4f}, accuracy {best.val_accuracy:.1%} of clips"
-    lines.append(f"  kept: epoch {best.epoch}, {how}")
+    chosen = "" if best.val_accuracy is None else " (the highest accuracy, then the lowest loss)"
+    lines.append(f"  kept: epoch {best.epoch}{chosen}, {how}")
     if result.broken:
         lines.append(f"  {len(result.broken)} videos could not be read:")
         lines += [f"    {path}: {reason}" for path, reason in result.broken]

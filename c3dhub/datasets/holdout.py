@@ -41,7 +41,8 @@ def hold_out(
     if not chooser.held:
         raise DatasetError(
             f"{videos.origin}: no video can be held out, because no class has two videos of "
-            "different groups; give a list with more"
+            "different groups; give a list with more or videos to validate with (val, --val), or "
+            "hold none out (hold_out=0, --hold-out 0)"
         )
     aside = [i for i, item in enumerate(videos.items) if _group(item) in chooser.held]
     rest = [i for i, item in enumerate(videos.items) if _group(item) not in chooser.held]

@@ -36,7 +36,7 @@ def recognise(path: Path) -> Layout:
         return found[0]
     state = f"could be {' or '.join(map(repr, found))}" if found else "has none of these layouts"
     tried = "\n".join(f"  {name}: {needs}" for name, needs in NEEDS.items())
-    remedy = "name the one that is meant with layout="
+    remedy = "name the one that is meant with layout= (--layout)"
     raise DatasetError(f"{path} {state}; {remedy}\n{tried}{_hint(path)}")
 
 

@@ -74,9 +74,9 @@ def _missing(missing: Sequence[str], known: Sequence[str], origin: str) -> str:
     named = [f"{name!r}{near_matches(name, known, most=3)}" for name in missing[:_MOST_NAMED]]
     more = f"; and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
     listed = "; ".join(named).replace("?; ", "? ").rstrip(".")
-    first = ", ".join(known[:3])
+    first = ", ".join([*known[:3], "..."] if len(known) > 3 else known)
     return (
         f"{origin}: {len(missing)} of its classes are none of the network's {len(known)} "
-        f"({first}, ...): {listed}{more}. Evaluate a network that was trained on these "
+        f"({first}): {listed}{more}. Evaluate a network that was trained on these "
         "classes, or rename them"
     )

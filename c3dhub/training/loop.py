@@ -282,7 +282,7 @@ class Trainer:
         last = checkpoints.newest(self.job.folder)
         kept = "nothing was kept yet" if last is None else f"{last} holds the last good state"
         return TrainingError(
-            f"{what} in epoch {self.state.epoch + 1}, at step {self.state.step + 1}: training "
+            f"{what} in epoch {self.state.epoch + 1}, after {self.state.step} steps: training "
             f"diverged; {kept}. Begin again in another folder with a lower lr (--lr) than "
             f"{self.recipe.lr:g}"
         )
