@@ -1,4 +1,4 @@
-"""Fixtures that every test shares: a cache of its own, a small network, deterministic torch."""
+"""What every test shares: a cache of its own, a small network, no time limits."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from c3dhub.architectures import VideoNetwork
 from c3dhub.hub import create_model
+
+# A machine that is busy is not a bug.
+settings.register_profile("c3dhub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("c3dhub")
 
 
 @pytest.fixture(autouse=True)
