@@ -33,6 +33,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trainer.train(log_every=1)
     trainer.log.add({"step": 1, "clips": 4, "seconds": 7200, "held_out_loss": 3.5,
                      "held_out_accuracy": 0.125})  # fmt: skip
+    (folder / "remarks.txt").write_text("The second half\nwas left out.\n")
     return folder
 
 
@@ -67,6 +68,7 @@ def test_one_command_replaces_model_card_and_entry(
     assert "| somewhere | linear probe | 61.5 | so |" in card
     assert "| 4 | 2.00 | 3.500 | 12.5 % |" in card
     assert "| seed | 0 |" in card
+    assert "threads.\nThe second half was left out. The whole log" in card
     assert (root / "c3dhub" / "labels" / "figures.txt").read_text().count("\n") == 38
     assert (root / "examples" / "pretrain" / "log.csv").read_text().startswith("step,clips")
     loaded = c3dhub.load(folder, device="cpu")

@@ -7,7 +7,8 @@ Writes the weights as float16, config and model card to c3dhub/bundled/resnet18_
 names to c3dhub/labels/, log and recipe beside this script, and the model's entry with sha256, size
 and metrics into weights_manifest.json. The accuracy on held-out clips is measured here, with the
 very weights that are stored. ``results.json`` adds other measurements, a list of objects
-{"dataset", "metric", "value" (in %), "protocol"}: they stand in the manifest and in the card.
+{"dataset", "metric", "value" (in %), "protocol"}: they stand in the manifest and in the card. What
+else is to be known of the training stands in the run's remarks.txt and goes into the card, too.
 """
 
 from __future__ import annotations
@@ -102,7 +103,10 @@ def bundle(
             stored, metrics, sha256=sha256_of(weights), size=weights.stat().st_size,
             path=f"bundled/{NAME}/{weights.name}", note=about(run),
         )  # fmt: skip
-        card = model_card(stored, run.recipe, metrics, run.folder / "log.csv", note=about(run))
+        card = model_card(
+            stored, run.recipe, metrics, run.folder / "log.csv",
+            note=about(run), remarks=remarks_of(run),
+        )  # fmt: skip
         manifest = root / "weights_manifest.json"
         changed = with_entry(manifest.read_text(encoding="utf-8"), NAME, entry)
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,6 +118,12 @@ def bundle(
     log = (run.folder / "log.csv").read_text(encoding="utf-8")
     _write(root / "examples" / "pretrain" / "log.csv", log)
     return metrics
+
+
+def remarks_of(run: Run) -> str:
+    """Return what remarks.txt in the run's folder says that the recipe does not, if it is there."""
+    path = run.folder / "remarks.txt"
+    return " ".join(path.read_text(encoding="utf-8").split()) if path.is_file() else ""
 
 
 def measured(network: VideoNetwork, run: Run, clips: int) -> dict[str, Any]:

@@ -61,7 +61,8 @@ Classes: {names}.
 {recipe}
 
 `examples/pretrain/train.py` with these values gives these weights again on the same kind of machine
-with the same number of threads. The whole log is `examples/pretrain/log.csv`; its held-out rows:
+with the same number of threads.{remarks} The whole log is `examples/pretrain/log.csv`; its
+held-out rows:
 
 {log}
 
@@ -78,8 +79,9 @@ def model_card(
     log: Path,
     *,
     note: str,
+    remarks: str = "",
 ) -> str:
-    """Return the card as Markdown; ``log`` is the run's log.csv."""
+    """Return the card as Markdown; ``log`` is the run's log.csv, ``remarks`` go with the recipe."""
     config = network.config
     assert config.classes is not None
     text = _CARD.format(
@@ -94,6 +96,7 @@ def model_card(
         parameters=sum(p.numel() for p in network.parameters()),
         names="{names}",
         recipe=table(["setting", "value"], [[k, str(v)] for k, v in recipe.items()]),
+        remarks=f"\n{textwrap.fill(remarks, 100)}" if remarks else "",
         log=_log(log),
         results=_results(metrics),
     )
