@@ -79,9 +79,9 @@ class Way:
 
 WAYS = (
     Way("pixels"),
-    Way("scratch", scratch=True, lr=0.03, clips=6400),
+    Way("scratch", scratch=True, lr=0.01, clips=6400),
     Way("frozen probe"),
-    Way("layer4 + fc", begin_at="layer4", lr=0.01, clips=2400),
+    Way("layer4 + fc", begin_at="layer4", lr=0.03, clips=2400),
     Way("all layers", begin_at="stem", lr=0.01, clips=2400),
 )
 
