@@ -31,6 +31,7 @@ from .recipe import (
     Recipe,
     Schedule,
     TrainingPrecision,
+    check_whole,
     default_micro_batch,
 )
 from .result import FinetuneResult
@@ -111,9 +112,9 @@ def finetune(
     wrong. Everything but the loss is checked before training starts.
     """
     check_resume(resume)
-    _check_at_least("workers", workers, 0)
+    check_whole("workers", workers, least=0)
     for name, value in (("save_every", save_every), ("batch_size", batch_size)):
-        _check_at_least(name, value, 1)
+        check_whole(name, value, least=1)
     _check_begin_at_type(begin_at, scratch=scratch)
     recipe = Recipe(
         begin_at=begin_at or "layer4",
@@ -253,11 +254,6 @@ def _check_begin_at_type(begin_at: str | None, *, scratch: bool) -> None:
             f"begin_at is {begin_at!r} with scratch: random weights are of no use unless they are "
             "trained; leave begin_at out"
         )
-
-
-def _check_at_least(name: str, value: int, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number, {least} or more")
 
 
 def _keep_silent(text: str) -> None:

@@ -73,12 +73,7 @@ def training_part(
     The options are those of :func:`c3dhub.read_dataset`, which raises the same errors.
     """
     known = list_subsets(path, layout=layout, split=split, videos=videos)
-    if known and "train" not in known:
-        raise DatasetError(
-            f"{path}: its subsets are {', '.join(known)}, none of them 'train'; name the one to "
-            "train on: read_dataset(..., subset=...) (--subset)"
-        )
-    subset = "train" if known else None
+    subset = _subset("train", known, path, purpose="train on", option="--subset")
     return read_dataset(
         path, layout=layout, subset=subset, split=split, videos=videos, classes=classes
     )
@@ -101,15 +96,22 @@ def validation_part(
     known = list_subsets(path, layout=layout, split=split, videos=videos)
     if optional and "val" not in known:
         return None
-    if known and "val" not in known:
-        raise DatasetError(
-            f"{path}: its subsets are {', '.join(known)}, none of them 'val'; name the one to "
-            "validate with: read_dataset(..., subset=...) (--val-subset)"
-        )
-    subset = "val" if known else None
+    subset = _subset("val", known, path, purpose="validate with", option="--val-subset")
     return read_dataset(
         path, layout=layout, subset=subset, split=split, videos=videos, classes=classes
     )
+
+
+def _subset(
+    wanted: str, known: Sequence[str], path: str | PathLike[str], *, purpose: str, option: str
+) -> str | None:
+    """Return ``wanted``, None where a dataset has no subsets. One that has others is refused."""
+    if known and wanted not in known:
+        raise DatasetError(
+            f"{path}: its subsets are {', '.join(known)}, none of them {wanted!r}; name the one to "
+            f"{purpose}: read_dataset(..., subset=...) ({option})"
+        )
+    return wanted if known else None
 
 
 def prepare_network(

@@ -72,8 +72,8 @@ class Recipe:
     def __post_init__(self) -> None:
         whole = ("epochs", "patience", "batch_size", "micro_batch", "clip_len", "frame_stride")
         for name in (*whole, "clips_per_video"):
-            _check_whole(name, getattr(self, name), least=1)
-        _check_whole("seed", self.seed, least=0)
+            check_whole(name, getattr(self, name), least=1)
+        check_whole("seed", self.seed, least=0)
         _check_number("lr", self.lr, "above 0", self.lr > 0)
         _check_number("weight_decay", self.weight_decay, "0 or more", self.weight_decay >= 0)
         for name in ("momentum", "label_smoothing"):
@@ -122,7 +122,8 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _check_whole(name: str, value: object, *, least: int) -> None:
+def check_whole(name: str, value: object, *, least: int) -> None:
+    """Raise ValueError unless ``value`` is a whole number, ``least`` or more."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} is {value!r}; it must be a whole number, {least} or more")
 
