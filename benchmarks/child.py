@@ -22,7 +22,7 @@ def main() -> None:
     args = parser.parse_args()
     clips = _plain(args) if args.way == "plain" else _ours(args)
 
-    from c3dhub.benchmark.rates import peak_memory_mb
+    from c3dhub.cli.bench.rates import peak_memory_mb
 
     print(json.dumps({"clips": clips, "memory_mb": peak_memory_mb()}))
 
@@ -30,7 +30,7 @@ def main() -> None:
 def _plain(args: argparse.Namespace) -> int:
     import baseline
 
-    from c3dhub.benchmark.forms import load_plain
+    from c3dhub.cli.bench.forms import load_plain
 
     network = load_plain(args.model, random_weights=args.random_weights, device=args.device)
     return len(baseline.features(Path(args.video), network=network, seconds=args.seconds))
@@ -38,8 +38,8 @@ def _plain(args: argparse.Namespace) -> int:
 
 def _ours(args: argparse.Namespace) -> int:
     from c3dhub import extract_features
-    from c3dhub.benchmark.forms import load_plain, make_form
-    from c3dhub.benchmark.rates import end_after
+    from c3dhub.cli.bench.forms import load_plain, make_form
+    from c3dhub.cli.bench.rates import end_after
 
     precision, engine = args.way.split(" ")
     network = load_plain(args.model, random_weights=args.random_weights, device=args.device)

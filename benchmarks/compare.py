@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from c3dhub.benchmark.record import Figure, Record, read_history
+from c3dhub.cli.bench.record import Figure, Record, read_history
 
 _NOISE = 0.05
 """Differences up to this share are not called better or worse."""

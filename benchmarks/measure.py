@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import baseline
 from made_videos import cut
 
-from c3dhub.benchmark.accuracy import footage_clips
-from c3dhub.benchmark.rates import (
+from c3dhub.cli.bench.losses import footage_clips
+from c3dhub.cli.bench.rates import (
     decode_work,
     end_after,
     end_to_end_work,
@@ -24,9 +24,9 @@ from c3dhub.benchmark.rates import (
     network_work,
     warm_up,
 )
-from c3dhub.benchmark.record import Figure, rate_figure, seconds_figure
-from c3dhub.benchmark.short import Subject, error_figures
-from c3dhub.benchmark.timing import Key, Timing, Work, interleaved
+from c3dhub.cli.bench.record import Figure, rate_figure, seconds_figure
+from c3dhub.cli.bench.short import Subject, error_figures
+from c3dhub.cli.bench.timing import Key, Timing, Work, interleaved
 
 PLAIN = "plain, batch 1"
 PLAIN_BATCHED = "plain, batched"

@@ -17,12 +17,12 @@ from made_videos import make_video
 from measure import QUICK, Settings
 from table import render
 
-from c3dhub.architectures import VideoNetwork, count_flops
-from c3dhub.benchmark.accuracy import footage_clips
-from c3dhub.benchmark.forms import load_plain, prepare_forms
-from c3dhub.benchmark.record import Record, append_history, make_record
-from c3dhub.benchmark.short import Subject
-from c3dhub.errors import C3DHubError
+from c3dhub.base.errors import C3DHubError
+from c3dhub.cli.bench.forms import load_plain, prepare_forms
+from c3dhub.cli.bench.losses import footage_clips
+from c3dhub.cli.bench.record import Record, append_history, make_record
+from c3dhub.cli.bench.short import Subject
+from c3dhub.networks import VideoNetwork, count_flops
 
 _ERROR_CLIPS = 16
 

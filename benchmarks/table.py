@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from measure import OVERHEAD, PLAIN, PLAIN_BATCHED, SHORT_TO_LONG
 
-from c3dhub.benchmark.record import Figure, Record
+from c3dhub.cli.bench.record import Figure, Record
 
 Column = tuple[str, list[str]]
 

@@ -14,14 +14,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._version import __version__
+from .base.version import __version__
 
 if TYPE_CHECKING:
-    from .classification import classify
-    from .clips import ClipRule
-    from .config import InputContract, ModelConfig
-    from .datasets import VideoItem, VideoList, read_dataset
-    from .errors import (
+    from .base.errors import (
         C3DHubError,
         CheckpointError,
         DatasetError,
@@ -33,53 +29,56 @@ if TYPE_CHECKING:
         VideoError,
         WeightsUnavailableError,
     )
-    from .evaluation import Evaluation, evaluate
-    from .extract import extract_features, extract_many
-    from .features import Features, load_features
+    from .clips.rule import ClipRule
+    from .extract import classify, extract_features, extract_many
+    from .extraction.features import Features, load_features
     from .hub import create_model, load
-    from .manifest import ModelEntry, list_models, model_info
-    from .probing.run import probe
-    from .probing.scores import ProbeResult
-    from .probing.transformer import VideoFeatures
-    from .sample import sample_video
-    from .training import finetune
+    from .learning.datasets import VideoItem, VideoList, read_dataset
+    from .learning.evaluation import Evaluation, evaluate
+    from .learning.probing.probing import probe
+    from .learning.probing.scores import ProbeResult
+    from .learning.probing.transformer import VideoFeatures
+    from .learning.training import finetune
+    from .registry.config import InputContract, ModelConfig
+    from .registry.manifest import ModelEntry, list_models, model_info
+    from .video.sample import sample_video
 
 # Public name -> module. Names are imported when they are first used, so that listing models does
 # not wait for torch.
 _MODULES = {
-    "C3DHubError": "errors",
-    "CheckpointError": "errors",
-    "ClipRule": "clips",
-    "DatasetError": "errors",
-    "Evaluation": "evaluation",
-    "Features": "features",
-    "FeaturesError": "errors",
-    "InputContract": "config",
-    "ManifestError": "errors",
-    "ModelConfig": "config",
-    "ModelEntry": "manifest",
-    "ProbeResult": "probing.scores",
-    "TrainingError": "errors",
-    "UnknownModelError": "errors",
-    "UnknownStageError": "errors",
-    "VideoError": "errors",
-    "VideoFeatures": "probing.transformer",
-    "VideoItem": "datasets",
-    "VideoList": "datasets",
-    "WeightsUnavailableError": "errors",
-    "classify": "classification",
+    "C3DHubError": "base.errors",
+    "CheckpointError": "base.errors",
+    "ClipRule": "clips.rule",
+    "DatasetError": "base.errors",
+    "Evaluation": "learning.evaluation",
+    "Features": "extraction.features",
+    "FeaturesError": "base.errors",
+    "InputContract": "registry.config",
+    "ManifestError": "base.errors",
+    "ModelConfig": "registry.config",
+    "ModelEntry": "registry.manifest",
+    "ProbeResult": "learning.probing.scores",
+    "TrainingError": "base.errors",
+    "UnknownModelError": "base.errors",
+    "UnknownStageError": "base.errors",
+    "VideoError": "base.errors",
+    "VideoFeatures": "learning.probing.transformer",
+    "VideoItem": "learning.datasets",
+    "VideoList": "learning.datasets",
+    "WeightsUnavailableError": "base.errors",
+    "classify": "extract",
     "create_model": "hub",
-    "evaluate": "evaluation",
+    "evaluate": "learning.evaluation",
     "extract_features": "extract",
     "extract_many": "extract",
-    "finetune": "training",
-    "list_models": "manifest",
+    "finetune": "learning.training",
+    "list_models": "registry.manifest",
     "load": "hub",
-    "load_features": "features",
-    "model_info": "manifest",
-    "probe": "probing.run",
-    "read_dataset": "datasets",
-    "sample_video": "sample",
+    "load_features": "extraction.features",
+    "model_info": "registry.manifest",
+    "probe": "learning.probing.probing",
+    "read_dataset": "learning.datasets",
+    "sample_video": "video.sample",
 }
 
 __all__ = [

@@ -18,7 +18,7 @@ SDIST_FOLDERS = ("tests", "examples", "benchmarks")
 
 
 class BuildPy(build_py):  # type: ignore[misc]  # setuptools has no types
-    """``build_py`` that adds ``c3dhub/weights_manifest.json`` to what it builds."""
+    """``build_py`` that adds ``c3dhub/registry/weights_manifest.json`` to what it builds."""
 
     def run(self) -> None:
         """Copy the packages, then the manifest; an editable install reads it where it stands."""
@@ -43,4 +43,4 @@ class BuildPy(build_py):  # type: ignore[misc]  # setuptools has no types
         return [*super().get_source_files(), *present, *extra]
 
     def _target(self) -> str:
-        return str(Path(self.build_lib, "c3dhub", MANIFEST))
+        return str(Path(self.build_lib, "c3dhub", "registry", MANIFEST))

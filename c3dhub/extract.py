@@ -12,21 +12,23 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import closing
 from dataclasses import dataclass
 from os import PathLike
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .architectures import VideoNetwork
-from .clips import Align, ClipRule, Preset, Tail
-from .devices import resolve_device
-from .errors import C3DHubError
-from .features import Features
-from .inference import Engine, Precision, inference_form
-from .pipeline import Opened, Reading, VideoRows, compute, read_batches
-from .progress import Progress
-from .running import Pending, describe, fitting_batch_size, no_rows
-from .running import start as begin
+from .base.devices import resolve_device
+from .base.errors import C3DHubError
+from .base.progress import Progress
+from .clips.rule import Align, ClipRule, Preset, Tail
+from .extraction.computing import Pending, describe, fitting_batch_size, no_rows
+from .extraction.computing import start as begin
+from .extraction.engines import Engine, Precision, inference_form
+from .extraction.features import Features
+from .extraction.pipeline import Opened, Reading, VideoRows, compute, read_batches
+from .extraction.predictions import softmax, top
+from .networks import VideoNetwork
 from .video import Decode, Errors, VideoSource
 
 
@@ -65,10 +67,10 @@ def extract_features(
         (n_clips, C, T', H', W'). ``avgpool`` and ``logits`` are (n_clips, D) either way.
     clip_len: frames of a clip; None is what the network was trained with (16 or 64).
     clip_stride, frame_stride, fps, start, end, tail, align, preset: how the video is cut into
-        clips, see :class:`c3dhub.clips.ClipRule`.
+        clips, see :class:`c3dhub.ClipRule`.
     batch_size: clips that go through the network at once; None fits them to the free memory.
     precision: ``"float32"`` (default), ``"bfloat16"``, ``"float16"``, ``"int8"`` or ``"auto"``.
-    engine: ``"torch"`` or ``"openvino"``, see :func:`c3dhub.inference.inference_form`.
+    engine: ``"torch"`` or ``"openvino"``, see :func:`c3dhub.extraction.engines.inference_form`.
     device: where to compute; None leaves the network where it is.
     errors: ``"raise"``: a video that yields no frame is an error, one that breaks off gives what
         came before, and ``Features.warnings`` says so. ``"strict"``: any decoding error is one.
@@ -175,6 +177,81 @@ def extract_many(
     reading = Reading(rule, network.transforms, size, errors, decode)
     job = _Job(network, tuple(stages), pool, reading)
     return _run(job, videos, progress=progress)
+
+
+def classify(
+    video: VideoSource,
+    *,
+    model: VideoNetwork | str,
+    topk: int = 5,
+    per_clip: bool = False,
+    clip_len: int | None = None,
+    clip_stride: int | None = None,
+    frame_stride: int = 1,
+    fps: float | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    tail: Tail = "loop",
+    align: Align = "start",
+    preset: Preset = "sliding",
+    batch_size: int | None = None,
+    precision: Precision | None = None,
+    engine: Engine | None = None,
+    device: str | torch.device | None = None,
+    errors: Errors = "raise",
+    decode: Decode = "exact",
+    progress: bool = False,
+) -> list[Any]:
+    """Return the ``topk`` most likely classes of a video, best first.
+
+    Parameters
+    ----------
+    topk: how many classes, at most ``num_classes``.
+    per_clip: False gives one list of :class:`Prediction` for the video, scores being the mean over
+        clips of the softmax; True gives a dict per clip with ``start_seconds``, ``end_seconds`` and
+        ``predictions``.
+    others: as in :func:`c3dhub.extract_features`.
+
+    Labels are None where the release has no known class names.
+    """
+    if not isinstance(model, VideoNetwork):
+        from .hub import load  # as in extract_features: only names need the hub
+
+        model = load(model, device=device)
+    if not isinstance(topk, int) or isinstance(topk, bool) or not 1 <= topk <= model.num_classes:
+        raise ValueError(f"topk is {topk!r}; it must be from 1 to {model.num_classes}")
+    features = extract_features(
+        video,
+        model=model,
+        stages=("logits",),
+        clip_len=clip_len,
+        clip_stride=clip_stride,
+        frame_stride=frame_stride,
+        fps=fps,
+        start=start,
+        end=end,
+        tail=tail,
+        align=align,
+        preset=preset,
+        batch_size=batch_size,
+        precision=precision,
+        engine=engine,
+        device=device,
+        errors=errors,
+        decode=decode,
+        progress=progress,
+    )
+    scores = softmax(features["logits"])  # (n_clips, num_classes)
+    if per_clip:
+        return [
+            {
+                "start_seconds": float(features.start_seconds[i]),
+                "end_seconds": float(features.end_seconds[i]),
+                "predictions": top(scores[i], model.classes, topk),
+            }
+            for i in range(len(features))
+        ]
+    return top(scores.mean(axis=0), model.classes, topk) if len(features) else []
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-from .architectures import ARCHITECTURES, VideoNetwork, build
-from .assemble import assemble
-from .config import InputContract, ModelConfig
-from .devices import resolve_device
-from .errors import UnknownModelError, near_matches
-from .inference import Engine, Precision, inference_form, resolve
-from .manifest import load_manifest, model_info
+from .base.devices import resolve_device
+from .base.errors import UnknownModelError, near_matches
+from .extraction.engines import Engine, Precision, inference_form, resolve
+from .networks import ARCHITECTURES, VideoNetwork, build
+from .registry.config import InputContract, ModelConfig
+from .registry.manifest import load_manifest, model_info
 from .video import VideoSource
 from .weights import LocalWeights, ensure, resolve_hub, resolve_path
+from .weights.assembling import assemble
 
 # The 2018 release's input contract, for architectures that no model of the manifest is like.
 _PAPER_2018 = InputContract(
@@ -48,7 +48,8 @@ def load(
     device: None takes CUDA, else MPS, else the CPU.
     precision: None gives the plain module, ready for fine-tuning after ``requires_grad_(True)``.
         A precision gives the inference form: folded, faster, not trainable.
-    engine, calibration: of the inference form, see :func:`c3dhub.inference.inference_form`.
+    engine, calibration: of the inference form, see
+        :func:`c3dhub.extraction.engines.inference_form`.
     local_files_only: True never touches the network.
     progress: show downloads on stderr; None does so where stderr is a terminal.
 
@@ -177,7 +178,7 @@ def _fresh_config(name: str) -> ModelConfig:
         known = [*ARCHITECTURES, *entries]
         raise UnknownModelError(
             f"no architecture or model is called {name!r}.{near_matches(name, known)} "
-            "c3dhub.architectures.ARCHITECTURES and `c3dhub list` show all names."
+            "c3dhub.networks.ARCHITECTURES and `c3dhub list` show all names."
         )
     # Architectures that no released model uses take the contract of the nearest release.
     same = [e for e in entries.values() if e.config.architecture == name]

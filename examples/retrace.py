@@ -39,8 +39,8 @@ from target import CLASSES, write
 from torch.nn import functional as F
 
 import c3dhub
-from c3dhub.datasets import Augmentation
-from c3dhub.intervals import wilson_interval
+from c3dhub.learning.datasets import Augmentation
+from c3dhub.learning.intervals import wilson_interval
 from c3dhub.video import open_video
 
 Precision = Literal["float32", "bfloat16"]

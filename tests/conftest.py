@@ -8,8 +8,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from c3dhub.architectures import VideoNetwork
 from c3dhub.hub import create_model
+from c3dhub.networks import VideoNetwork
 
 # A machine that is busy is not a bug.
 settings.register_profile("c3dhub", deadline=None, suppress_health_check=[HealthCheck.too_slow])

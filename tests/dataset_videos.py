@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from make_video import write_video
 
-from c3dhub.config import InputContract
-from c3dhub.datasets import VideoItem, VideoList
+from c3dhub.learning.datasets import VideoItem, VideoList
+from c3dhub.registry.config import InputContract
 
 CONTRACT = InputContract(255.0, (0.0,) * 3, (1.0,) * 3, "short_side", (16,), True, crop_size=16)
 STEP = 5  # grey levels from frame to frame

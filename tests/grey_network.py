@@ -11,8 +11,8 @@ import torch
 from make_video import Image, write_video
 from torch import Tensor, nn
 
-from c3dhub.architectures import VideoNetwork
-from c3dhub.config import InputContract, ModelConfig
+from c3dhub.networks import VideoNetwork
+from c3dhub.registry.config import InputContract, ModelConfig
 
 LEVELS = (20, 60, 100, 140, 180, 220)
 NAMES = ("black", "coal", "slate", "stone", "ash", "snow")

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 import c3dhub
-from c3dhub.training import learner
+from c3dhub.learning.training import learner
 
 events = 0
 

@@ -11,12 +11,12 @@ import torch
 from hypothesis import strategies as st
 from make_video import numbered_image
 
-from c3dhub.clips import ClipRule
-from c3dhub.config import InputContract
-from c3dhub.errors import VideoError
-from c3dhub.reader import Clip, read_clips
-from c3dhub.sampling import FrameChoice
-from c3dhub.transforms import ClipTransform
+from c3dhub.base.errors import VideoError
+from c3dhub.clips.reading import Clip, read_clips
+from c3dhub.clips.rule import ClipRule
+from c3dhub.clips.sampling import FrameChoice
+from c3dhub.clips.transforms import ClipTransform
+from c3dhub.registry.config import InputContract
 from c3dhub.video import open_video
 
 FRAMES = 120

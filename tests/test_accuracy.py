@@ -12,10 +12,10 @@ import torch
 from footage import footage
 from golden_weights import deterministic_state, released_files
 
-from c3dhub.architectures import VideoNetwork
 from c3dhub.extract import extract_features
+from c3dhub.extraction.engines import inference_form, precision
 from c3dhub.hub import create_model
-from c3dhub.inference import inference_form, precision
+from c3dhub.networks import VideoNetwork
 
 NETWORKS = ("resnet-18", "resnet-34", "resnet-50", "resnext-101")
 STAGES = ("layer2", "layer4", "avgpool", "logits")

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from c3dhub.architectures import VideoNetwork, build, count_flops, stage_shapes
-from c3dhub.architectures.resnet import ShortcutA
-from c3dhub.config import InputContract, ModelConfig
-from c3dhub.errors import UnknownModelError
+from c3dhub.base.errors import UnknownModelError
+from c3dhub.networks import VideoNetwork, build, count_flops, stage_shapes
+from c3dhub.networks.resnet import ShortcutA
+from c3dhub.registry.config import InputContract, ModelConfig
 
 CONTRACT = InputContract(1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "short_side", (112,), True)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from c3dhub.background import ahead
+from c3dhub.base.background import ahead
 
 
 def test_items_come_in_order_from_another_thread() -> None:

@@ -13,20 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_video import numbered_image, write_video
 
-from c3dhub.architectures import VideoNetwork
-from c3dhub.benchmark import forms, rates, short
-from c3dhub.benchmark.accuracy import (
+from c3dhub.base.errors import VideoError
+from c3dhub.cli.bench import forms, rates, short
+from c3dhub.cli.bench.losses import (
     compare_rows,
     footage_clips,
     generated_clips,
     pooled_stages,
     stage_errors,
 )
-from c3dhub.benchmark.recommend import recommend
-from c3dhub.benchmark.record import Record
-from c3dhub.benchmark.timing import Key, Timing, Work, interleaved
-from c3dhub.errors import VideoError
+from c3dhub.cli.bench.recommend import recommend
+from c3dhub.cli.bench.record import Record
+from c3dhub.cli.bench.timing import Key, Timing, Work, interleaved
 from c3dhub.extract import extract_features
+from c3dhub.networks import VideoNetwork
 
 TORCH_FORMS = (("float32", "torch"), ("float16", "torch"))
 
@@ -206,7 +206,7 @@ def test_memory_is_that_of_the_process_and_not_of_its_parent() -> None:
     own = rates.peak_memory_mb()
     assert own is not None
     block = torch.ones(int(own * 1e6) + 300_000_000, dtype=torch.uint8)  # the parent is larger now
-    code = "from c3dhub.benchmark.rates import peak_memory_mb; print(peak_memory_mb())"
+    code = "from c3dhub.cli.bench.rates import peak_memory_mb; print(peak_memory_mb())"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     peak = rates.peak_memory_mb()
     assert peak is not None

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import c3dhub
-from c3dhub.benchmark import record
-from c3dhub.benchmark.record import Figure, Record
-from c3dhub.benchmark.timing import Timing
+from c3dhub.cli.bench import record
+from c3dhub.cli.bench.record import Figure, Record
+from c3dhub.cli.bench.timing import Timing
 
 
 @pytest.fixture

@@ -20,12 +20,12 @@ import table
 from make_video import frame_number, write_video
 from PIL import Image
 
-from c3dhub.architectures import VideoNetwork
-from c3dhub.benchmark.record import Figure, Record, append_history, read_history
-from c3dhub.benchmark.timing import Timing
-from c3dhub.clips import ClipRule
+from c3dhub.cli.bench.record import Figure, Record, append_history, read_history
+from c3dhub.cli.bench.timing import Timing
+from c3dhub.clips.reading import read_clips
+from c3dhub.clips.rule import ClipRule
 from c3dhub.extract import extract_features
-from c3dhub.reader import read_clips
+from c3dhub.networks import VideoNetwork
 from c3dhub.video import open_video
 
 SCRIPTS = Path(baseline.__file__).parent

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import c3dhub
-from c3dhub.files import sha256_of
+from c3dhub.base.files import sha256_of
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "examples" / "pretrain"))
@@ -63,13 +63,13 @@ def test_one_command_replaces_model_card_and_entry(
     entry = json.loads(after)["models"][NAME]
     assert [metric["value"] for metric in entry["metrics"]] == [2.63, 61.5]
     assert entry["stages"]["avgpool"] == [16]
-    folder = root / "c3dhub" / "bundled" / NAME
+    folder = root / "c3dhub" / "registry" / "bundled" / NAME
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "| somewhere | linear probe | 61.5 | so |" in card
     assert "| 4 | 2.00 | 3.500 | 12.5 % |" in card
     assert "| seed | 0 |" in card
     assert "threads.\nThe second half was left out. The whole log" in card
-    assert (root / "c3dhub" / "labels" / "figures.txt").read_text().count("\n") == 38
+    assert (root / "c3dhub" / "registry" / "labels" / "figures.txt").read_text().count("\n") == 38
     assert (root / "examples" / "pretrain" / "log.csv").read_text().startswith("step,clips")
     loaded = c3dhub.load(folder, device="cpu")
     trained = bundle.Run.read(finished).network().state_dict()

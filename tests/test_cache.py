@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from c3dhub.errors import CheckpointError, WeightsUnavailableError
-from c3dhub.files import sha256_of
+from c3dhub.base.errors import CheckpointError, WeightsUnavailableError
+from c3dhub.base.files import sha256_of
+from c3dhub.base.home import cache_home
 from c3dhub.weights import cache as cache_module
-from c3dhub.weights.cache import Cache, cache_home, confirm
+from c3dhub.weights.cache import Cache, confirm
 from c3dhub.weights.pins import Pins, SourcePin, WeightsPin
 
 SOURCE = SourcePin("a.pth", 3, "a" * 64, "https://example.org/a.pth")

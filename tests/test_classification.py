@@ -10,10 +10,10 @@ import pytest
 import torch
 from make_video import write_video
 
-from c3dhub.architectures import VideoNetwork
-from c3dhub.classification import classify, softmax
-from c3dhub.extract import extract_features
+from c3dhub.extract import classify, extract_features
+from c3dhub.extraction.predictions import softmax
 from c3dhub.hub import create_model
+from c3dhub.networks import VideoNetwork
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from make_video import write_video
 
-from c3dhub.architectures import VideoNetwork
-from c3dhub.benchmark import forms, rates
-from c3dhub.benchmark.record import Record
 from c3dhub.cli import main
+from c3dhub.cli.bench import forms, rates
+from c3dhub.cli.bench.record import Record
+from c3dhub.networks import VideoNetwork
 
 
 @pytest.fixture(autouse=True)

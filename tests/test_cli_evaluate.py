@@ -10,8 +10,8 @@ import pytest
 from grey_network import grey_frame, grey_video
 from make_video import write_image
 
-from c3dhub.architectures import VideoNetwork
 from c3dhub.cli import main
+from c3dhub.networks import VideoNetwork
 
 CLASSES = ("run", "sit", "wave", "fall", "jump")
 

@@ -11,7 +11,7 @@ from training_data import tiny_network, write_model, write_videos
 
 import c3dhub
 from c3dhub.cli import main
-from c3dhub.inference import inference_form
+from c3dhub.extraction.engines import inference_form
 
 QUICK = ("--epochs", "1", "--batch-size", "2", "--workers", "0", "--device", "cpu")
 

@@ -18,8 +18,8 @@ import pytest
 
 import c3dhub
 from c3dhub import cli
+from c3dhub.base.errors import ManifestError, UnknownModelError, UnknownStageError
 from c3dhub.cli import main
-from c3dhub.errors import ManifestError, UnknownModelError, UnknownStageError
 
 ROOT = Path(c3dhub.__file__).parent.parent
 

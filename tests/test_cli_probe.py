@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from labelled_videos import COLOURS, coloured_folder
 
-from c3dhub.architectures import VideoNetwork
 from c3dhub.cli import main
 from c3dhub.cli.probe import shown
-from c3dhub.datasets import VideoItem
-from c3dhub.probing.scores import ProbeResult
+from c3dhub.learning.datasets import VideoItem
+from c3dhub.learning.probing.scores import ProbeResult
+from c3dhub.networks import VideoNetwork
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 import c3dhub
 from c3dhub.cli import main
-from c3dhub.manifest import list_models
+from c3dhub.registry.manifest import list_models
 
 ROOT = Path(c3dhub.__file__).parent.parent
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from make_video import write_audio, write_video
 
-from c3dhub.architectures import VideoNetwork
 from c3dhub.cli import main
 from c3dhub.extract import extract_features
-from c3dhub.features import load_features
+from c3dhub.extraction.features import load_features
+from c3dhub.networks import VideoNetwork
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_full_disk_leaves_no_partial_file(
     video: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    from c3dhub import features
+    from c3dhub.extraction import features
 
     def full(*_: object, **__: object) -> None:
         Path("/dev/full").write_bytes(b"x" * 100_000)

@@ -16,8 +16,8 @@ from loopback import FileServer, HubServer
 from safetensors.torch import save
 from tiny_release import at, checkpoint_bytes, tiny_config, write_manifest
 
+from c3dhub.base.errors import C3DHubError, UnknownModelError
 from c3dhub.cli import weights as commands
-from c3dhub.errors import C3DHubError, UnknownModelError
 from c3dhub.weights import resolve_hub
 from c3dhub.weights.cache import Cache
 

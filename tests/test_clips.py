@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c3dhub.clips import ZERO_FRAME, ClipPlanner, ClipRule, ClipWindow, windows
-from c3dhub.sampling import SampleClock
+from c3dhub.clips.rule import ZERO_FRAME, ClipPlanner, ClipRule, ClipWindow, windows
+from c3dhub.clips.sampling import SampleClock
 
 rules = st.builds(
     ClipRule,

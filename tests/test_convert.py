@@ -21,13 +21,13 @@ from tiny_entries import (
 )
 from torch import Tensor, nn
 
-from c3dhub import convert
-from c3dhub.architectures import build
-from c3dhub.config import ModelConfig
-from c3dhub.convert import Converted, convert_checkpoint
-from c3dhub.convert.pretrained import write_pretrained
-from c3dhub.entries import Source
-from c3dhub.files import sha256_of
+from c3dhub.base.files import sha256_of
+from c3dhub.networks import build
+from c3dhub.networks.saving import write_pretrained
+from c3dhub.registry.config import ModelConfig
+from c3dhub.registry.entries import Source
+from c3dhub.weights import convert
+from c3dhub.weights.convert import Converted, convert_checkpoint
 
 
 @pytest.fixture(autouse=True)

@@ -18,10 +18,10 @@ from tiny_entries import (
     without_counters,
 )
 
-from c3dhub import convert
-from c3dhub.convert import convert_checkpoint, plain_name
-from c3dhub.convert.pretrained import write_pretrained
-from c3dhub.errors import UnknownModelError
+from c3dhub.base.errors import UnknownModelError
+from c3dhub.networks.saving import write_pretrained
+from c3dhub.weights import convert
+from c3dhub.weights.convert import convert_checkpoint, plain_name
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from tiny_entries import (
     saved,
 )
 
-from c3dhub.convert import convert_checkpoint
-from c3dhub.convert.matching import expected_shapes
+from c3dhub.weights.convert import convert_checkpoint
+from c3dhub.weights.convert.matching import expected_shapes
 
 
 def hollow_state(released: ReleasedFile) -> State:

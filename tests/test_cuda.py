@@ -10,7 +10,7 @@ import torch
 from make_video import write_video
 
 from c3dhub.extract import extract_features, extract_many
-from c3dhub.features import Features
+from c3dhub.extraction.features import Features
 from c3dhub.hub import create_model
 
 pytestmark = pytest.mark.cuda

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from c3dhub.config import InputContract
-from c3dhub.datasets import Augmentation, View
-from c3dhub.datasets.augmentation import PAPER_SCALES, POSITIONS, Box, Cut, Position
-from c3dhub.datasets.drawing import epoch_order, global_batches, numbers_for, share
-from c3dhub.datasets.reading import cut_frame
-from c3dhub.datasets.views import CENTER, ViewsTransform
-from c3dhub.transforms import ClipTransform
+from c3dhub.clips.transforms import ClipTransform
+from c3dhub.learning.datasets import Augmentation, View
+from c3dhub.learning.datasets.augmentation import PAPER_SCALES, POSITIONS, Box, Cut, Position
+from c3dhub.learning.datasets.random_numbers import epoch_order, global_batches, numbers_for, share
+from c3dhub.learning.datasets.training_clips import cut_frame
+from c3dhub.learning.datasets.views import CENTER, ViewsTransform
+from c3dhub.registry.config import InputContract
 
 # How fast the machine is must not matter.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

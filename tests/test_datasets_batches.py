@@ -12,16 +12,16 @@ import torch
 from dataset_videos import CONTRACT, grey, listed, numbers, some_videos, truncated
 from make_video import write_image, write_video
 
-from c3dhub.architectures import VideoNetwork
-from c3dhub.clips import ClipRule
-from c3dhub.datasets import (
+from c3dhub.clips.rule import ClipRule
+from c3dhub.clips.transforms import ClipTransform
+from c3dhub.learning.datasets import (
     Augmentation,
     ClipBatch,
     VideoList,
     evaluation_batches,
     training_batches,
 )
-from c3dhub.transforms import ClipTransform
+from c3dhub.networks import VideoNetwork
 from c3dhub.video import open_video
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from c3dhub.datasets import VideoItem, VideoList, check_training, hold_out
-from c3dhub.errors import DatasetError
+from c3dhub.base.errors import DatasetError
+from c3dhub.learning.datasets import VideoItem, VideoList, check_training, hold_out
 
 # How fast the machine is must not matter.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -10,14 +10,14 @@ import torch
 from dataset_videos import CONTRACT, grey, listed, numbers, some_videos, truncated
 from make_video import write_video
 
-from c3dhub.clips import ClipRule
-from c3dhub.datasets import (
+from c3dhub.clips.reading import read_clips
+from c3dhub.clips.rule import ClipRule
+from c3dhub.clips.transforms import ClipTransform
+from c3dhub.learning.datasets import (
     VideoList,
     View,
     evaluation_batches,
 )
-from c3dhub.reader import read_clips
-from c3dhub.transforms import ClipTransform
 from c3dhub.video import open_video
 
 

@@ -9,8 +9,8 @@ import pytest
 from dataset_videos import named, touch
 from make_video import write_image
 
-from c3dhub.datasets import list_subsets, read_dataset
-from c3dhub.errors import DatasetError
+from c3dhub.base.errors import DatasetError
+from c3dhub.learning.datasets import list_subsets, read_dataset
 
 
 def test_folders_of_classes(tmp_path: Path) -> None:

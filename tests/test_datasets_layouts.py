@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from dataset_videos import hmdb51, touch, ucf101
 
-from c3dhub.datasets import list_subsets, read_dataset
-from c3dhub.errors import DatasetError
+from c3dhub.base.errors import DatasetError
+from c3dhub.learning.datasets import list_subsets, read_dataset
 
 
 @pytest.mark.parametrize("place", ["", "UCF-101", "ucfTrainTestlist"])

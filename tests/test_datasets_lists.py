@@ -13,9 +13,9 @@ import pytest
 from dataset_videos import named, touch
 
 import c3dhub
-from c3dhub.datasets import list_subsets, read_dataset
-from c3dhub.datasets.classes import shipped
-from c3dhub.errors import DatasetError
+from c3dhub.base.errors import DatasetError
+from c3dhub.learning.datasets import list_subsets, read_dataset
+from c3dhub.learning.datasets.class_numbers import shipped
 
 
 def a_list(folder: Path, text: str | bytes, name: str = "list.csv") -> Path:
@@ -266,7 +266,7 @@ def test_known_sets_have_the_order_of_the_pretrained_models(tmp_path: Path, know
 def test_lists_are_read_without_torch(tmp_path: Path) -> None:
     path = a_list(tmp_path, "path,label\na.mp4,x\n")
     code = (
-        "import sys, c3dhub, c3dhub.datasets; print(c3dhub.read_dataset(sys.argv[1])); "
+        "import sys, c3dhub, c3dhub.learning.datasets; print(c3dhub.read_dataset(sys.argv[1])); "
         "sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, path], check=False, capture_output=True)
@@ -277,7 +277,7 @@ def test_lists_are_read_without_torch(tmp_path: Path) -> None:
 def test_public_names() -> None:
     assert {"VideoItem", "VideoList", "read_dataset"} <= set(c3dhub.__all__)
     assert c3dhub.read_dataset is read_dataset
-    for name in c3dhub.datasets.__all__:
-        assert getattr(c3dhub.datasets, name) is not None
+    for name in c3dhub.learning.datasets.__all__:
+        assert getattr(c3dhub.learning.datasets, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = c3dhub.datasets.nothing
+        _ = c3dhub.learning.datasets.nothing

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from c3dhub.datasets import processes
-from c3dhub.datasets.processes import stream
-from c3dhub.errors import C3DHubError, VideoError
+from c3dhub.base.errors import C3DHubError, VideoError
+from c3dhub.learning.datasets import processes
+from c3dhub.learning.datasets.workers import stream
 
 
 def count_down(task: int) -> Iterator[tuple[int, int]]:
@@ -109,7 +109,7 @@ def test_what_a_process_answers() -> None:
 SCRIPT = """
 import sys, time
 from test_datasets_processes import tell_pid
-from c3dhub.datasets.processes import stream
+from c3dhub.learning.datasets.workers import stream
 
 if __name__ == "__main__":
     pieces = stream(range(2), tell_pid, workers=1)

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 import c3dhub
-from c3dhub import sample
 from c3dhub.cli import main
-from c3dhub.features import load_features
-from c3dhub.manifest import model_info
-from c3dhub.sample import sample_shown, sample_video
+from c3dhub.extraction.features import load_features
+from c3dhub.registry.manifest import model_info
+from c3dhub.video import sample
+from c3dhub.video.sample import sample_shown, sample_video
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "examples" / "pretrain"))
@@ -186,7 +186,7 @@ def test_a_folder_that_cannot_be_written_hides_no_prediction(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "/somewhere/.part")
 
-    monkeypatch.setattr("c3dhub.features.save_file", full)
+    monkeypatch.setattr("c3dhub.extraction.features.save_file", full)
     assert main(["demo", "-o", str(here / "f.safetensors")]) == 1
     printed = capsys.readouterr()
     assert "clips are named as they were drawn" in printed.out

@@ -12,12 +12,12 @@ from grey_network import LEVELS, NAMES, GreyNetwork, grey_frame, grey_logits, gr
 from make_video import write_image, write_video
 
 import c3dhub
-from c3dhub.architectures import VideoNetwork
-from c3dhub.classification import softmax
-from c3dhub.datasets import VideoItem, VideoList
-from c3dhub.errors import C3DHubError, DatasetError
-from c3dhub.evaluation import Evaluation
+from c3dhub.base.errors import C3DHubError, DatasetError
 from c3dhub.extract import extract_features
+from c3dhub.extraction.predictions import softmax
+from c3dhub.learning.datasets import VideoItem, VideoList
+from c3dhub.learning.evaluation import Evaluation
+from c3dhub.networks import VideoNetwork
 
 
 def listed(*videos: tuple[Path, int], classes: tuple[str, ...] = NAMES) -> VideoList:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c3dhub.errors import DatasetError
-from c3dhub.evaluation import Accuracy, label_ranks
-from c3dhub.evaluation.classes import outputs_of_classes
+from c3dhub.base.errors import DatasetError
+from c3dhub.learning.evaluation import Accuracy, label_ranks
+from c3dhub.learning.evaluation.class_outputs import outputs_of_classes
 
 
 def matched(wanted: list[str], known: list[str] | None, count: int | None = None) -> list[int]:

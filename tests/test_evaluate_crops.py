@@ -14,14 +14,14 @@ from make_video import Image, write_video
 from torch import Tensor
 
 import c3dhub
-from c3dhub.architectures import VideoNetwork
-from c3dhub.classification import softmax
-from c3dhub.config import InputContract
-from c3dhub.datasets import VideoItem, VideoList
-from c3dhub.evaluation import Crops, CropsTransform
+from c3dhub.clips.transforms import ClipTransform, resized_size
+from c3dhub.extraction.predictions import softmax
 from c3dhub.hub import create_model
-from c3dhub.manifest import model_info
-from c3dhub.transforms import ClipTransform, resized_size
+from c3dhub.learning.datasets import VideoItem, VideoList
+from c3dhub.learning.evaluation import Crops, CropsTransform
+from c3dhub.networks import VideoNetwork
+from c3dhub.registry.config import InputContract
+from c3dhub.registry.manifest import model_info
 
 PAPER = model_info("resnet50_kinetics").config.input
 TORCHVISION = model_info("r3d_18_kinetics400_v1").config.input

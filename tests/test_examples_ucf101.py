@@ -24,7 +24,7 @@ from tiny_release import checkpoint_bytes, write_manifest
 from ucf101_sets import UCF101_CLASSES, pack_hmdb51, pack_ucf101
 
 from c3dhub.cli import build_parser, main
-from c3dhub.manifest import list_models
+from c3dhub.registry.manifest import list_models
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "examples" / "ucf101.md"
 RELEASED = {

@@ -18,12 +18,12 @@ from PIL import Image
 from torch import Tensor
 
 import c3dhub
-from c3dhub.architectures import VideoNetwork
-from c3dhub.clips import ClipRule
+from c3dhub.clips.reading import Clip, read_clips
+from c3dhub.clips.rule import ClipRule
 from c3dhub.extract import extract_features
+from c3dhub.extraction.engines import inference_form
 from c3dhub.hub import create_model
-from c3dhub.inference import inference_form
-from c3dhub.reader import Clip, read_clips
+from c3dhub.networks import VideoNetwork
 from c3dhub.video import open_video
 
 
@@ -317,7 +317,7 @@ def test_extreme_frames_are_refused_by_number(tmp_path: Path, tiny: VideoNetwork
 MEMORY = """
 import resource, sys, torch
 from c3dhub.hub import create_model
-from c3dhub.inference import inference_form
+from c3dhub.extraction.engines import inference_form
 from c3dhub.extract import extract_features
 torch.set_num_threads(1)
 model = create_model("resnet10", num_classes=5, width=16, device="cpu")

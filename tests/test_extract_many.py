@@ -17,14 +17,14 @@ from make_video import write_video
 from torch import Tensor
 
 import c3dhub
-from c3dhub.architectures import VideoNetwork
-from c3dhub.clips import ClipRule
-from c3dhub.errors import VideoError
+from c3dhub.base.errors import VideoError
+from c3dhub.clips.reading import ClipSpan
+from c3dhub.clips.rule import ClipRule
 from c3dhub.extract import extract_features, extract_many
-from c3dhub.features import Features
-from c3dhub.pipeline import Batch, Ended, Opened, Reading, compute, read_batches
-from c3dhub.reader import ClipSpan
-from c3dhub.running import Rows
+from c3dhub.extraction.computing import Rows
+from c3dhub.extraction.features import Features
+from c3dhub.extraction.pipeline import Batch, Ended, Opened, Reading, compute, read_batches
+from c3dhub.networks import VideoNetwork
 
 LENGTHS = (40, 3, 16, 100, 1)
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from c3dhub.errors import FeaturesError, UnknownStageError
-from c3dhub.features import Features, load_features
+from c3dhub.base.errors import FeaturesError, UnknownStageError
+from c3dhub.extraction.features import Features, load_features
 
 
 def make(n_clips: int = 3) -> Features:
@@ -75,7 +75,7 @@ def test_a_failed_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("c3dhub.features.save_file", full)
+    monkeypatch.setattr("c3dhub.extraction.features.save_file", full)
     with pytest.raises(FeaturesError, match="No space left on device"):
         make(2).save(target)
     assert target.read_bytes() == before
@@ -149,6 +149,6 @@ def test_without_pandas_the_message_says_what_to_install(monkeypatch: pytest.Mon
 def test_features_need_no_torch() -> None:
     import subprocess
 
-    code = "import c3dhub.features, sys, json; print(json.dumps('torch' in sys.modules))"
+    code = "import c3dhub.extraction.features, sys, json; print(json.dumps('torch' in sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(out.stdout) is False

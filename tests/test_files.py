@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from c3dhub.files import atomic_path, sha256_of
+from c3dhub.base.files import atomic_path, sha256_of
 
 
 def write(target: Path, content: bytes) -> None:

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from training_data import CLASSES, tiny_network, write_model, write_videos
 
 import c3dhub
-from c3dhub.datasets import Augmentation, VideoList, read_dataset
-from c3dhub.training import FinetuneResult
+from c3dhub.learning.datasets import Augmentation, VideoList, read_dataset
+from c3dhub.learning.training import FinetuneResult
 
 QUICK: dict[str, Any] = {"batch_size": 4, "micro_batch": 2, "lr": 0.02}
 
@@ -81,7 +81,7 @@ def test_the_result_names_what_is_in_a_video(finished: FinetuneResult, data: Vid
 def test_the_result_can_be_saved_and_published_again(
     finished: FinetuneResult, tmp_path: Path
 ) -> None:
-    from c3dhub.publish import model_card
+    from c3dhub.networks.publishing import model_card
 
     network = finished.load(device="cpu")
     again = c3dhub.load(network.save_pretrained(tmp_path / "copy"), device="cpu")
@@ -182,7 +182,7 @@ def test_scratch_trains_everything_from_an_architecture(data: VideoList, tmp_pat
 
 
 def test_a_head_for_the_same_classes_is_kept(finished: FinetuneResult) -> None:
-    from c3dhub.training.prepare import prepare_network
+    from c3dhub.learning.training.prepare import prepare_network
 
     kept = prepare_network(finished.folder, classes=CLASSES, scratch=False, seed=1).network
     fresh = prepare_network(finished.folder, classes=("a", "b"), scratch=False, seed=1).network
@@ -283,7 +283,7 @@ def test_tensorboard_gets_curves_where_it_is_installed(
 def test_without_tensorboard_nothing_is_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from c3dhub.training.records import Board
+    from c3dhub.learning.training.records import Board
 
     def refuse(name: str) -> ModuleType:
         raise ImportError(name)

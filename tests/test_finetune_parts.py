@@ -14,15 +14,15 @@ from torch.nn.grad import conv3d_weight
 from training_data import tiny_network
 
 import c3dhub
-from c3dhub.architectures import VideoNetwork
-from c3dhub.architectures.layers import BatchNorm3d
-from c3dhub.errors import UnknownStageError
-from c3dhub.files import atomic_folder
-from c3dhub.training.averages import RunningAverages
-from c3dhub.training.freezing import check_begin_at, trainable_stages, trained_from, units
-from c3dhub.training.precision import autocast, training_precision, wrong_in_bfloat16
-from c3dhub.training.recipe import Recipe, default_micro_batch, differences
-from c3dhub.training.schedule import Plateau, learning_rate
+from c3dhub.base.errors import UnknownStageError
+from c3dhub.base.files import atomic_folder
+from c3dhub.learning.training.averages import RunningAverages
+from c3dhub.learning.training.freezing import check_begin_at, trainable_stages, trained_from, units
+from c3dhub.learning.training.mixed_precision import autocast, training_precision, wrong_in_bfloat16
+from c3dhub.learning.training.recipe import Recipe, default_micro_batch, differences
+from c3dhub.learning.training.schedule import Plateau, learning_rate
+from c3dhub.networks import VideoNetwork
+from c3dhub.networks.layers import BatchNorm3d
 
 _Ends = tuple[torch.Tensor, torch.Tensor]
 

@@ -8,8 +8,13 @@ import pytest
 import torch
 from training_data import CLASSES, write_videos
 
-from c3dhub.errors import DatasetError
-from c3dhub.training.prepare import describe, prepare_network, prepare_videos, training_part
+from c3dhub.base.errors import DatasetError
+from c3dhub.learning.training.prepare import (
+    describe,
+    prepare_network,
+    prepare_videos,
+    training_part,
+)
 
 
 def test_an_architecture_by_name_needs_no_weights() -> None:

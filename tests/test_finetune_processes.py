@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from training_data import tiny_network, write_model, write_videos
 
 from c3dhub.cli import main
-from c3dhub.datasets import read_dataset, training_batches
-from c3dhub.training.processes import Processes
+from c3dhub.learning.datasets import read_dataset, training_batches
+from c3dhub.learning.training.distributed import Processes
 
 OPTIONS = (
     "--hold-out", "0.34", "--epochs", "2", "--batch-size", "6", "--micro-batch", "2", "--lr",
@@ -94,7 +94,7 @@ def test_one_process_alone_keeps_everything_to_itself() -> None:
 def test_a_group_that_is_there_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch.distributed as dist
 
-    from c3dhub.training.processes import joined
+    from c3dhub.learning.training.distributed import joined
 
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())  # type: ignore[attr-defined]

@@ -13,8 +13,8 @@ import pytest
 from training_data import write_model, write_videos
 
 import c3dhub
-from c3dhub.files import sha256_of
-from c3dhub.training.learner import Learner
+from c3dhub.base.files import sha256_of
+from c3dhub.learning.training.learner import Learner
 
 HERE = Path(__file__).resolve().parent
 # Shares of all events of a run. Two in one run: it is killed, begun again and killed again.
@@ -155,8 +155,8 @@ def test_resume_can_be_insisted_on_or_ruled_out(data: Path, model: Path, tmp_pat
 def test_a_damaged_checkpoint_is_an_error(
     data: Path, model: Path, tmp_path: Path, name: str, content: bytes
 ) -> None:
-    from c3dhub.training.checkpoints import restore
-    from c3dhub.training.prepare import prepare_network
+    from c3dhub.learning.training.prepare import prepare_network
+    from c3dhub.learning.training.resuming import restore
 
     result = c3dhub.finetune(
         data, model=model, output=tmp_path, **{**RUN, "epochs": 1, "begin_at": "fc"}

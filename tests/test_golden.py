@@ -23,8 +23,8 @@ from golden_weights import (
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from c3dhub.architectures import ARCHITECTURES, VideoNetwork, build
-from c3dhub.config import InputContract, ModelConfig
+from c3dhub.networks import ARCHITECTURES, VideoNetwork, build
+from c3dhub.registry.config import InputContract, ModelConfig
 
 TOLERANCE = 1e-4
 QUICK = {"resnet-18-kinetics", "r3d_18-b3b3357e", "densenet-121-kinetics", "r2p1d18_K_200ep"}

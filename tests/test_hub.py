@@ -12,12 +12,12 @@ from safetensors.torch import load_file, save_file
 from tiny_release import write_manifest
 
 import c3dhub
-from c3dhub.architectures import VideoNetwork
-from c3dhub.architectures.densenet import DenseNet
-from c3dhub.architectures.resnet import ResNet
-from c3dhub.devices import best_device, resolve_device
+from c3dhub.base.devices import best_device, resolve_device
+from c3dhub.extraction.engines import inference_form
 from c3dhub.hub import create_model, load
-from c3dhub.inference import inference_form
+from c3dhub.networks import VideoNetwork
+from c3dhub.networks.densenet import DenseNet
+from c3dhub.networks.resnet import ResNet
 
 CLIPS = torch.rand(1, 3, 8, 64, 64, generator=torch.Generator().manual_seed(0))
 

@@ -16,8 +16,8 @@ from loopback import FileServer, HubServer, deaf_port, refusing_port, silent_por
 from safetensors.torch import save
 from tiny_release import Release, at, checkpoint_bytes, tiny_config
 
-from c3dhub.errors import CheckpointError, WeightsUnavailableError
-from c3dhub.manifest import model_info
+from c3dhub.base.errors import CheckpointError, WeightsUnavailableError
+from c3dhub.registry.manifest import model_info
 from c3dhub.weights import ensure, hub_files, resolve_hub
 from c3dhub.weights.cache import Cache
 from c3dhub.weights.hub_files import HubPlace, parse_reference

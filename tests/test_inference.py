@@ -8,9 +8,9 @@ import weakref
 import pytest
 import torch
 
-from c3dhub.architectures import VideoNetwork
+from c3dhub.extraction.engines import inference_form, precision, resolve
 from c3dhub.hub import create_model, load
-from c3dhub.inference import inference_form, precision, resolve
+from c3dhub.networks import VideoNetwork
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 CLIPS = torch.rand(2, 3, 8, 64, 64, generator=torch.Generator().manual_seed(0))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c3dhub.intervals import wilson_interval
+from c3dhub.learning.intervals import wilson_interval
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 from tiny_release import tiny_config, write_manifest
 
-from c3dhub.errors import CheckpointError
-from c3dhub.files import sha256_of
+from c3dhub.base.errors import CheckpointError
+from c3dhub.base.files import sha256_of
 from c3dhub.weights.local_files import resolve_path
 
 

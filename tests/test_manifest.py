@@ -18,14 +18,21 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import c3dhub
-from c3dhub import entries, manifest
-from c3dhub.architectures import ARCHITECTURES, build
-from c3dhub.errors import UnknownModelError
-from c3dhub.manifest import HubFile, ModelEntry, Source, list_models, load_manifest, model_info
+from c3dhub.base.errors import UnknownModelError
+from c3dhub.networks import ARCHITECTURES, build
+from c3dhub.registry import entries, manifest
+from c3dhub.registry.manifest import (
+    HubFile,
+    ModelEntry,
+    Source,
+    list_models,
+    load_manifest,
+    model_info,
+)
 
 HERE = Path(__file__).parent
 MANIFEST = HERE.parent / "weights_manifest.json"
-SCHEMA = Path(c3dhub.__file__).parent / "manifest_schema.json"
+SCHEMA = Path(c3dhub.__file__).parent / "registry" / "manifest_schema.json"
 NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked")
 
 

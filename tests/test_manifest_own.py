@@ -12,12 +12,12 @@ import jsonschema
 import pytest
 
 import c3dhub
-from c3dhub import manifest
-from c3dhub.errors import ManifestError
-from c3dhub.manifest import HubFile, list_models, load_manifest, model_info
+from c3dhub.base.errors import ManifestError
+from c3dhub.registry import manifest
+from c3dhub.registry.manifest import HubFile, list_models, load_manifest, model_info
 
 MANIFEST = Path(c3dhub.__file__).parent.parent / "weights_manifest.json"
-SCHEMA = Path(c3dhub.__file__).parent / "manifest_schema.json"
+SCHEMA = Path(c3dhub.__file__).parent / "registry" / "manifest_schema.json"
 
 
 def document() -> dict[str, Any]:
@@ -101,9 +101,9 @@ def test_empty_variable_means_the_shipped_manifest(monkeypatch: pytest.MonkeyPat
 def test_manifest_inside_the_package_comes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = tmp_path / "c3dhub"
-    package.mkdir()
-    monkeypatch.setattr(manifest, "_PACKAGE", package)
+    package = tmp_path / "c3dhub" / "registry"
+    package.mkdir(parents=True)
+    monkeypatch.setattr(manifest, "_ROOM", package)
     with pytest.raises(ManifestError, match="install c3dhub again"):
         load_manifest()
     (tmp_path / "weights_manifest.json").write_text(MANIFEST.read_text(encoding="utf-8"))

@@ -17,11 +17,11 @@ import pytest
 import torch
 from make_video import write_video
 
-from c3dhub.architectures import VideoNetwork
 from c3dhub.extract import extract_features
+from c3dhub.extraction.computing import start
+from c3dhub.extraction.engines import CompiledNetwork, inference_form, precision
 from c3dhub.hub import create_model, load
-from c3dhub.inference import CompiledNetwork, inference_form, precision
-from c3dhub.running import start
+from c3dhub.networks import VideoNetwork
 
 pytest.importorskip("openvino")
 
@@ -148,7 +148,7 @@ def test_threads_may_share_a_form(form: CompiledNetwork) -> None:
 def test_only_the_last_few_shapes_stay_compiled(
     form: CompiledNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from c3dhub.inference import compiled
+    from c3dhub.extraction.engines import compiled
 
     monkeypatch.setattr(compiled, "_MOST_PLANS", 2)
     form._plans.clear()
@@ -299,7 +299,7 @@ _KEEPS_SIGNALS = """
 import ctypes, faulthandler, gc, signal, sys
 import torch
 import c3dhub
-from c3dhub.inference import inference_form, precision
+from c3dhub.extraction.engines import inference_form, precision
 
 class Stack(ctypes.Structure):
     _fields_ = [("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]

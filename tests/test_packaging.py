@@ -24,7 +24,7 @@ from c3dhub._build import BuildPy
 
 ROOT = Path(__file__).parent.parent
 DIST_INFO = f"c3dhub-{c3dhub.__version__}.dist-info"
-BUNDLED = "bundled/resnet18_figures"
+BUNDLED = "registry/bundled/resnet18_figures"
 MOST_BYTES = 12_000_000  # of a wheel
 NOT_COPIED = shutil.ignore_patterns(
     ".git", "__pycache__", "*.egg-info", "build", "dist", "*venv*", ".*_cache", ".hypothesis",
@@ -146,7 +146,7 @@ def test_registry_is_found_from_an_editable_install(
     options = ("--config-settings", f"editable_mode={mode}", "--editable", checkout)
     install(environment, *options, PYTHONPATH=str(build_tools))
     check_registry(environment.parent / "c3dhub", cwd=tmp_path)
-    assert not (checkout / "c3dhub" / "weights_manifest.json").exists()
+    assert not (checkout / "c3dhub" / "registry" / "weights_manifest.json").exists()
 
 
 @pytest.mark.slow
@@ -162,7 +162,7 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path, wheel_of_sdist: P
     with zipfile.ZipFile(wheel) as archive, zipfile.ZipFile(wheel_of_sdist) as second:
         names = set(archive.namelist())
         assert names == set(second.namelist())
-        manifest = archive.read("c3dhub/weights_manifest.json")
+        manifest = archive.read("c3dhub/registry/weights_manifest.json")
         weights = archive.read(f"c3dhub/{BUNDLED}/model.safetensors")
         metadata = archive.read(f"{DIST_INFO}/METADATA").decode()
     assert manifest == (ROOT / "weights_manifest.json").read_bytes()
@@ -171,12 +171,12 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path, wheel_of_sdist: P
     assert {name.split("/")[0] for name in names} == {"c3dhub", DIST_INFO}
     assert names >= {
         "c3dhub/py.typed",
-        "c3dhub/manifest_schema.json",
-        "c3dhub/labels/ucf101.txt",
+        "c3dhub/registry/manifest_schema.json",
+        "c3dhub/registry/labels/ucf101.txt",
         f"c3dhub/{BUNDLED}/config.json",
         f"c3dhub/{BUNDLED}/README.md",
-        "c3dhub/bundled/sample/sample.mp4",
-        "c3dhub/bundled/sample/sample.json",
+        "c3dhub/video/bundled_sample/sample.mp4",
+        "c3dhub/video/bundled_sample/sample.json",
         f"{DIST_INFO}/licenses/LICENSE",
         f"{DIST_INFO}/licenses/NOTICE",
     }
@@ -226,7 +226,7 @@ def test_build_step_names_the_manifest_as_source_and_output(
     command = BuildPy(setuptools.Distribution({"packages": ["c3dhub"], "script_name": "setup.py"}))
     assert isinstance(command, build_py)
     command.ensure_finalized()
-    target = str(Path(command.build_lib, "c3dhub", "weights_manifest.json"))
+    target = str(Path(command.build_lib, "c3dhub", "registry", "weights_manifest.json"))
     assert command.get_output_mapping()[target] == "weights_manifest.json"
     assert "weights_manifest.json" in command.get_source_files()
     assert "CHANGELOG.md" not in command.get_source_files()

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from c3dhub.architectures import VideoNetwork
-from c3dhub.files import sha256_of
+from c3dhub.base.files import sha256_of
+from c3dhub.extraction.engines import conversion, inference_form, prepared_models
 from c3dhub.hub import create_model
-from c3dhub.inference import conversion, inference_form, store
+from c3dhub.networks import VideoNetwork
 
 openvino = pytest.importorskip("openvino")
 
@@ -152,7 +152,7 @@ def test_a_write_that_fails_leaves_nothing(
 def test_a_writer_replaces_what_another_left(tmp_path: Path) -> None:
     model = conversion.to_openvino(fresh(), clip_shape=(4, 16, 16))
     for note in ("first", "second"):
-        store._write(tmp_path / "key", {"note": note}, model)
+        prepared_models._write(tmp_path / "key", {"note": note}, model)
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
     assert json.loads((tmp_path / "key" / "entry.json").read_text())["recipe"] == {"note": "second"}
 
@@ -160,4 +160,4 @@ def test_a_writer_replaces_what_another_left(tmp_path: Path) -> None:
 def test_versions_and_calibration_are_part_of_the_key() -> None:
     base = {"weights": "a", "calibration": None, "versions": {"openvino": "1"}}
     others = [{**base, "calibration": "bundled"}, {**base, "versions": {"openvino": "2"}}]
-    assert len({store._key(recipe) for recipe in [base, *others]}) == 3
+    assert len({prepared_models._key(recipe) for recipe in [base, *others]}) == 3

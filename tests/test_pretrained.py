@@ -15,11 +15,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from c3dhub.architectures import VideoNetwork
-from c3dhub.config import ModelConfig
-from c3dhub.convert import pretrained
-from c3dhub.convert.pretrained import write_pretrained
-from c3dhub.errors import CheckpointError
+from c3dhub.base.errors import CheckpointError
+from c3dhub.networks import VideoNetwork, saving
+from c3dhub.networks.saving import write_pretrained
+from c3dhub.registry.config import ModelConfig
 
 
 def test_files_hold_the_weights_the_header_and_the_config(
@@ -49,9 +48,7 @@ def test_equal_weights_give_equal_bytes_in_any_order(tiny: VideoNetwork, tmp_pat
 
 
 def test_every_dtype_and_shape_comes_back(tiny: VideoNetwork, tmp_path: Path) -> None:
-    state = {
-        str(dtype): torch.tensor([[0, 1, 2], [3, 4, 5]]).to(dtype) for dtype in pretrained._TYPES
-    }
+    state = {str(dtype): torch.tensor([[0, 1, 2], [3, 4, 5]]).to(dtype) for dtype in saving._TYPES}
     state |= {"scalar": torch.tensor(7), "none": torch.empty(0, 3)}
     state["turned"] = torch.arange(6.0).reshape(2, 3).t()
     weights, _ = write_pretrained(state, tiny.config, tmp_path, metadata={})
@@ -82,7 +79,7 @@ def test_full_disk_leaves_the_old_pair(
         stream.write(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(pretrained, "write_safetensors", fill)
+    monkeypatch.setattr(saving, "write_safetensors", fill)
     with pytest.raises(CheckpointError, match=r"No space left on device.*Free some space"):
         write_pretrained(tiny.state_dict(), tiny.config, tmp_path, metadata={"model": "other"})
     assert sorted(tmp_path.iterdir()) == sorted(pair)

@@ -11,9 +11,9 @@ import pytest
 from labelled_videos import COLOURS, coloured_folder, coloured_list, coloured_video
 
 import c3dhub
-from c3dhub.architectures import VideoNetwork
-from c3dhub.datasets import VideoItem, VideoList
-from c3dhub.errors import DatasetError
+from c3dhub.base.errors import DatasetError
+from c3dhub.learning.datasets import VideoItem, VideoList
+from c3dhub.networks import VideoNetwork
 
 SCENES = r"^scene(\d)_"
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from labelled_videos import computed, six_videos, stored
 
-from c3dhub.architectures import VideoNetwork
-from c3dhub.features import load_features
-from c3dhub.probing.transformer import VideoFeatures
+from c3dhub.extraction.features import load_features
+from c3dhub.learning.probing.transformer import VideoFeatures
+from c3dhub.networks import VideoNetwork
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_a_killed_run_keeps_what_it_had(
     paths: list[Path], model: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = (
-        "import sys, time, c3dhub.probing.frozen as frozen\n"
+        "import sys, time, c3dhub.learning.probing.frozen as frozen\n"
         "from c3dhub import VideoFeatures\n"
         "original = frozen.extract_many\n"
         "def slow(videos, **options):\n"

@@ -22,9 +22,9 @@ from sklearn.exceptions import SkipTestWarning
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 from sklearn.utils.validation import validate_data
 
-from c3dhub.architectures import build
 from c3dhub.hub import create_model
-from c3dhub.probing.transformer import VideoFeatures
+from c3dhub.learning.probing.transformer import VideoFeatures
+from c3dhub.networks import build
 
 # Checks that cannot apply, each with the reason. None at present: the list is the place for it.
 CANNOT_APPLY: dict[str, str] = {}

@@ -23,10 +23,10 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 import c3dhub
-from c3dhub.architectures import VideoNetwork
-from c3dhub.errors import DatasetError, VideoError
+from c3dhub.base.errors import DatasetError, VideoError
 from c3dhub.extract import extract_features
-from c3dhub.probing.transformer import VideoFeatures
+from c3dhub.learning.probing.transformer import VideoFeatures
+from c3dhub.networks import VideoNetwork
 
 
 @pytest.fixture(scope="module")

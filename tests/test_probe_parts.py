@@ -16,12 +16,12 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-from c3dhub.datasets import VideoItem, VideoList
-from c3dhub.errors import DatasetError
-from c3dhub.probing import classifiers
-from c3dhub.probing.data import with_groups
-from c3dhub.probing.folds import Fold, group_numbers, plan_folds
-from c3dhub.probing.scores import ProbeResult
+from c3dhub.base.errors import DatasetError
+from c3dhub.learning.datasets import VideoItem, VideoList
+from c3dhub.learning.probing import classifiers
+from c3dhub.learning.probing.data import with_groups
+from c3dhub.learning.probing.folds import Fold, group_numbers, plan_folds
+from c3dhub.learning.probing.scores import ProbeResult
 
 # Groups and folds
 

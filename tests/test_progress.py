@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from c3dhub.progress import Progress, human_bytes, human_seconds
+from c3dhub.base.progress import Progress, human_bytes, human_seconds
 
 
 class Terminal(io.StringIO):

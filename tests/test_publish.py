@@ -15,9 +15,9 @@ import torch
 from huggingface_hub import ModelCard, constants
 from loopback import HubServer, send
 
-from c3dhub.architectures import VideoNetwork
-from c3dhub.architectures.resnet import ResNet
 from c3dhub.hub import from_pretrained, load
+from c3dhub.networks import VideoNetwork
+from c3dhub.networks.resnet import ResNet
 
 
 @dataclass
@@ -96,7 +96,7 @@ def test_the_card_tells_how_to_load_it(tiny: VideoNetwork, hub: PushServer) -> N
 def test_a_network_that_cannot_be_saved_creates_no_repository(
     tiny: VideoNetwork, hub: PushServer
 ) -> None:
-    from c3dhub.inference import inference_form
+    from c3dhub.extraction.engines import inference_form
 
     with pytest.raises(ValueError, match="cannot be saved"):
         inference_form(tiny).push_to_hub("lab/tiny", token="hf_test")

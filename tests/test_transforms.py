@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from c3dhub.config import InputContract
-from c3dhub.transforms import ClipTransform, crop_offsets, resized_size
+from c3dhub.clips.transforms import ClipTransform, crop_offsets, resized_size
+from c3dhub.registry.config import InputContract
 
 CVPR2018 = InputContract(
     255.0, (114.7748, 107.7354, 99.4750), (1.0, 1.0, 1.0), "short_side", (112,), True

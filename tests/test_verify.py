@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_release import Release, checkpoint_bytes
 
-from c3dhub.errors import CheckpointError
-from c3dhub.files import sha256_of
-from c3dhub.manifest import model_info
+from c3dhub.base.errors import CheckpointError
+from c3dhub.base.files import sha256_of
+from c3dhub.registry.manifest import model_info
 from c3dhub.weights import ensure
 from c3dhub.weights.cache import Cache
 from c3dhub.weights.release_files import convert_into_cache

@@ -16,7 +16,7 @@ import pytest
 from av.stream import Disposition
 from make_video import frame_number, numbered_image, write_audio, write_video
 
-from c3dhub.errors import VideoError
+from c3dhub.base.errors import VideoError
 from c3dhub.video import Frame, Video, open_video
 
 QUIET = {"x265-params": "log-level=none"}

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from make_video import frame_number, numbered_image, write_audio, write_video
 
-from c3dhub.errors import VideoError
+from c3dhub.base.errors import VideoError
 from c3dhub.video import open_video
 
 # A key frame every 10 and one packet per frame: damage is easy to place.

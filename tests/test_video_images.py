@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from make_video import frame_number, numbered_image, write_image
 
-from c3dhub.errors import VideoError
+from c3dhub.base.errors import VideoError
 from c3dhub.video import open_video
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from make_video import write_video
 
-from c3dhub.errors import VideoError
+from c3dhub.base.errors import VideoError
 from c3dhub.video import open_video
 
 

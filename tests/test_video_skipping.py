@@ -26,10 +26,10 @@ from skipping_videos import (
     rules,
 )
 
-from c3dhub.clips import ClipRule
-from c3dhub.errors import VideoError
-from c3dhub.reader import read_clips
-from c3dhub.sampling import FrameChoice
+from c3dhub.base.errors import VideoError
+from c3dhub.clips.reading import read_clips
+from c3dhub.clips.rule import ClipRule
+from c3dhub.clips.sampling import FrameChoice
 from c3dhub.video import Frame, open_video
 from c3dhub.video.bitstream import Role, role_reader
 from c3dhub.video.decoder import _Decoder

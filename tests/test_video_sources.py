@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from make_video import frame_number, numbered_image, write_image, write_video
 
-from c3dhub.errors import VideoError
+from c3dhub.base.errors import VideoError
 from c3dhub.video import Video, open_video
 
 N = 12

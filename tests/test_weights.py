@@ -10,9 +10,9 @@ import pytest
 from loopback import DriveServer, FileServer, refusing_port
 from tiny_release import Release, at, checkpoint_bytes
 
-from c3dhub.errors import CheckpointError, WeightsUnavailableError
-from c3dhub.files import sha256_of
-from c3dhub.manifest import model_info
+from c3dhub.base.errors import CheckpointError, WeightsUnavailableError
+from c3dhub.base.files import sha256_of
+from c3dhub.registry.manifest import model_info
 from c3dhub.weights import Action, Decision, LocalWeights, decide, download, ensure, gdrive
 from c3dhub.weights.cache import Cache
 

@@ -16,8 +16,8 @@ from loopback import FileServer
 from tiny_release import Release, at, checkpoint_bytes
 
 from c3dhub import weights
-from c3dhub.errors import CheckpointError, WeightsUnavailableError
-from c3dhub.manifest import model_info
+from c3dhub.base.errors import CheckpointError, WeightsUnavailableError
+from c3dhub.registry.manifest import model_info
 from c3dhub.weights import LocalWeights, download, ensure, release_files
 from c3dhub.weights.cache import Cache
 
@@ -196,7 +196,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 _LOAD = """
-from c3dhub.manifest import model_info
+from c3dhub.registry.manifest import model_info
 from c3dhub.weights import ensure
 print(ensure(model_info("tiny")).sha256)
 """

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from c3dhub.architectures import build
-from c3dhub.config import ModelConfig
-from c3dhub.convert import Converted, convert_checkpoint
-from c3dhub.entries import ModelEntry
-from c3dhub.errors import CheckpointError
-from c3dhub.manifest import load_manifest
+from c3dhub.base.errors import CheckpointError
+from c3dhub.networks import build
+from c3dhub.registry.config import ModelConfig
+from c3dhub.registry.entries import ModelEntry
+from c3dhub.registry.manifest import load_manifest
+from c3dhub.weights.convert import Converted, convert_checkpoint
 
 State = dict[str, Tensor]
 

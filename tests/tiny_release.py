@@ -11,8 +11,8 @@ import pytest
 import torch
 from loopback import FileServer
 
-from c3dhub.architectures import build
-from c3dhub.config import ModelConfig
+from c3dhub.networks import build
+from c3dhub.registry.config import ModelConfig
 
 _SHIPPED = Path(__file__).resolve().parent.parent / "weights_manifest.json"
 _SIZES = {"stem": 8, "layer1": 8, "layer2": 16, "layer3": 32, "layer4": 64}

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from make_video import write_video
 
-from c3dhub.architectures import VideoNetwork
 from c3dhub.hub import create_model
+from c3dhub.networks import VideoNetwork
 
 CLASSES = ("blue", "green", "red")
 CLIP_LEN, CROP = 8, 64

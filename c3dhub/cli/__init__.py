@@ -18,18 +18,18 @@ from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import Any, NoReturn, TextIO
 
-from .._version import __version__
-from ..errors import C3DHubError, UnknownModelError, near_matches
+from ..base.errors import C3DHubError, UnknownModelError, near_matches
+from ..base.version import __version__
 
 COMMAND_MODULES = (
     "demo",
-    "registry",
+    "models",
     "weights",
-    "video",
+    "videos",
     "probe",
     "finetune",
     "evaluate",
-    "bench",
+    "bench.command",
 )
 
 DONE, FAILED, USAGE = 0, 1, 2

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import near_matches
-from ..manifest import load_manifest
-from ..progress import human_bytes
+from ..base.errors import near_matches
+from ..base.progress import human_bytes
+from ..registry.manifest import load_manifest
 from ..weights.cache import HUB_PREFIX, Cache, Stored, folder_bytes
 
 # In the place of a name; no model can be called so.

@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FeaturesError, ManifestError
-from ..manifest import shipped_manifest
-from ..sample import Shown, sample_shown, sample_video
+from ..base.errors import FeaturesError, ManifestError
+from ..registry.manifest import shipped_manifest
+from ..video.sample import Shown, sample_shown, sample_video
 from .outputs import plan_outputs
 
 if TYPE_CHECKING:
-    from ..architectures import VideoNetwork
-    from ..features import Features
+    from ..extraction.features import Features
+    from ..networks import VideoNetwork
 
 MODEL = "resnet18_figures"
 OUTPUT = "demo_features.safetensors"
@@ -70,7 +70,7 @@ def _target(video: Path, output: str | None) -> Path:
     """Return where to write, decided before any work; nobody asked for the default by name."""
     (target,) = plan_outputs([str(video)], output or OUTPUT).values()
     if output is None and target.exists():
-        from ..features import load_features
+        from ..extraction.features import load_features
 
         try:
             load_features(target)
@@ -87,16 +87,16 @@ def _bundled_network(device: str | None) -> VideoNetwork:
     entry = shipped_manifest().get(MODEL)
     if entry is None or entry.bundled is None:
         raise ManifestError(f"c3dhub's own manifest has lost {MODEL}; install c3dhub again")
-    from ..assemble import assemble
-    from ..devices import resolve_device
+    from ..base.devices import resolve_device
     from ..weights import ensure
+    from ..weights.assembling import assemble
 
     return assemble(entry.config, ensure(entry), device=resolve_device(device))
 
 
 def _rows(features: Features, network: VideoNetwork) -> list[dict[str, Any]]:
     """Return one dict per clip: time, best class, its score, and what was shown."""
-    from ..classification import softmax, top
+    from ..extraction.predictions import softmax, top
 
     scores, shown = softmax(features["logits"]), sample_shown()
     rows = []

@@ -12,7 +12,7 @@ from .options import add_dataset_options, add_model_options, dataset_options, ne
 from .outputs import plan_table
 
 if TYPE_CHECKING:
-    from ..evaluation import Accuracy, Evaluation
+    from ..learning.evaluation import Accuracy, Evaluation
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -78,7 +78,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     """Evaluate; return 0, or 1 where some videos could not be read."""
     table = plan_table("--predictions", args.predictions, args.data)
     network = network_of(args)
-    from ..evaluation import evaluate
+    from ..learning.evaluation import evaluate
 
     names = ("crops", "clip_len", "clip_stride", "frame_stride", "fps")
     more = ("batch_size", "errors", "decode")

@@ -9,8 +9,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..datasets import VideoList
-    from ..training import FinetuneResult
+    from ..learning.datasets import VideoList
+    from ..learning.training import FinetuneResult
 
 _DESCRIPTION = """\
 Train a pretrained model on labelled videos; DIR then loads like any other model. Stopped at any
@@ -144,8 +144,8 @@ def _add_run(group: Any) -> None:
 
 def run_finetune(args: argparse.Namespace) -> int:
     """Train; return 0, or 1 where some videos could not be read."""
-    from ..datasets import Augmentation
-    from ..training import finetune
+    from ..learning.datasets import Augmentation
+    from ..learning.training import finetune
 
     train, val = _read(args)
     names = (
@@ -171,8 +171,8 @@ def run_finetune(args: argparse.Namespace) -> int:
 
 def _read(args: argparse.Namespace) -> tuple[VideoList, VideoList | None]:
     """Return what to train on and what to validate with; None leaves that to --hold-out."""
-    from ..datasets import read_dataset
-    from ..training.prepare import training_part, validation_part
+    from ..learning.datasets import read_dataset
+    from ..learning.training.prepare import training_part, validation_part
 
     common = {"layout": args.layout, "split": args.split, "videos": args.videos}
     if args.subset is None:

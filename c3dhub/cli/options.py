@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..architectures import VideoNetwork
+    from ..networks import VideoNetwork
 
 _PRECISIONS = ("float32", "bfloat16", "float16", "int8", "auto")
 
@@ -81,7 +81,7 @@ def dataset_options(args: argparse.Namespace) -> dict[str, Any]:
 def network_of(args: argparse.Namespace) -> VideoNetwork:
     """Return the network that the options ask for, in its inference form."""
     from .. import hub
-    from ..inference import inference_form
+    from ..extraction.engines import inference_form
 
     if args.random_weights:
         import torch

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DatasetError, FeaturesError
-from ..files import refuse_special
+from ..base.errors import DatasetError, FeaturesError
+from ..base.files import refuse_special
 
 if TYPE_CHECKING:
-    from ..features import Features
+    from ..extraction.features import Features
 
 _MOST_ROWS = 12  # of a table on the screen
 

@@ -13,7 +13,7 @@ from .options import add_dataset_options, add_model_options, dataset_options, ne
 from .outputs import plan_table
 
 if TYPE_CHECKING:
-    from ..probing.scores import ProbeResult
+    from ..learning.probing.scores import ProbeResult
 
 _MOST_COLUMNS = 16  # classes of a confusion matrix that a screen has room for
 _MOST_LINES = 10
@@ -123,9 +123,9 @@ def run_probe(args: argparse.Namespace) -> int:
     table = plan_table("--confusion", args.confusion, args.data)
     if args.cache is not None and args.no_cache:
         raise ValueError("--cache and --no-cache contradict each other; leave one of them out")
-    from ..probing.data import DataChoice, read_parts
-    from ..probing.run import probe, require_sklearn
-    from ..probing.task import Plan, Task
+    from ..learning.probing.data import DataChoice, read_parts
+    from ..learning.probing.probing import probe, require_sklearn
+    from ..learning.probing.task import Plan, Task
 
     require_sklearn()
     whole = args.folds is not None or args.leave_one_group_out

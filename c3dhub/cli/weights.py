@@ -9,15 +9,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import C3DHubError, UnknownModelError, near_matches
-from ..manifest import list_models, load_manifest, model_info
-from ..progress import human_bytes
+from ..base.errors import C3DHubError, UnknownModelError, near_matches
+from ..base.progress import human_bytes
+from ..registry.manifest import list_models, load_manifest, model_info
 from ..weights.cache import Cache
 from . import cache as cache_commands
 from .cache import add_json, report_failures, say
 
 if TYPE_CHECKING:
-    from ..convert import Converted
+    from ..weights.convert import Converted
     from ..weights.pins import Pins
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -104,9 +104,9 @@ def run_download(arguments: argparse.Namespace) -> int:
 def run_convert(arguments: argparse.Namespace) -> int:
     """Convert a file into the cache, or into a folder."""
     if arguments.output is not None:
-        from ..convert import convert_checkpoint
-        from ..convert.pretrained import write_pretrained
-        from ..files import sha256_of
+        from ..base.files import sha256_of
+        from ..networks.saving import write_pretrained
+        from ..weights.convert import convert_checkpoint
 
         converted = convert_checkpoint(arguments.file, name=arguments.name)
         weights, _ = write_pretrained(

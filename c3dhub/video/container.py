@@ -13,7 +13,7 @@ from typing import Any
 import av
 from av.stream import Disposition
 
-from ..errors import VideoError
+from ..base.errors import VideoError
 from .pictures import DECODER_ERRORS, Limits, reason
 from .source import ByteSource
 

@@ -10,7 +10,7 @@ from typing import Any
 import av
 from av.stream import Discard
 
-from ..errors import VideoError
+from ..base.errors import VideoError
 from .bitstream import RoleReader, role_reader
 from .container import open_container, open_reader, video_stream
 from .orientation import UPRIGHT, Image, Orientation

@@ -13,7 +13,7 @@ from typing import Any
 
 import av
 
-from ..errors import VideoError
+from ..base.errors import VideoError
 from .orientation import UPRIGHT, from_exif
 from .pictures import (
     DECODER_ERRORS,

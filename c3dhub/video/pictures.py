@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import av
 
-from ..errors import VideoError
+from ..base.errors import VideoError
 from . import orientation
 from .orientation import UPRIGHT, Image, Orientation
 from .skipping import Needed

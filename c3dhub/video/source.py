@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import VideoError
+from ..base.errors import VideoError
 
 CHUNK = 1 << 20
 

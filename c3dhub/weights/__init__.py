@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..config import CONFIG_FILE, WEIGHTS_FILE
-from ..entries import ModelEntry
-from ..errors import CheckpointError, WeightsUnavailableError
+from ..base.errors import CheckpointError, WeightsUnavailableError
+from ..registry.config import CONFIG_FILE, WEIGHTS_FILE
+from ..registry.entries import ModelEntry
 from . import bundled_files, hub_files, release_files
 from .cache import Cache, confirm
 from .hub_files import HubPlace

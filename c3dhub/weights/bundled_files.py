@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..entries import ModelEntry
-from ..errors import CheckpointError
-from ..files import sha256_of
+from ..base.errors import CheckpointError
+from ..base.files import sha256_of
+from ..registry.entries import ModelEntry
 from .local_files import LocalWeights
 
 ORIGIN = "bundled with its manifest"

@@ -5,10 +5,10 @@
     $C3DHUB_HOME                     default: $XDG_CACHE_HOME/c3dhub, else ~/.cache/c3dhub
     ├── models/<name>/               model.safetensors + config.json, complete or not there
     ├── downloads/<name>/            released files on their way; partial ones are resumed
-    ├── openvino/<key>/              networks prepared for OpenVINO, see c3dhub.inference.store
-    ├── features/                     frozen features of videos, see c3dhub.probing.store
+    ├── openvino/<key>/              networks prepared for OpenVINO, see extraction/engines
+    ├── features/                     frozen features of videos, see learning/probing
     ├── locks/                       one per model: who holds it may fetch and replace
-    └── lock.json                    the pinned hashes, see c3dhub.pins
+    └── lock.json                    the pinned hashes, see pins.py
 
 Nothing here imports torch.
 """
@@ -17,16 +17,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..config import CONFIG_FILE, WEIGHTS_FILE
-from ..errors import CheckpointError, WeightsUnavailableError
-from ..files import sha256_of
+from ..base.errors import CheckpointError, WeightsUnavailableError
+from ..base.files import sha256_of
+from ..base.home import cache_home
+from ..registry.config import CONFIG_FILE, WEIGHTS_FILE
 from .pins import Pins, SourcePin, WeightsPin, read_pins, write_pins
 
 HUB_PREFIX = "hf://"
@@ -36,15 +36,6 @@ _QUIET_SECONDS = 0.5
 _PLAIN = re.compile(r"[A-Za-z0-9][\w.+-]{0,127}", re.ASCII)
 
 logger = logging.getLogger(__name__)
-
-
-def cache_home() -> Path:
-    """Return the cache folder that the environment asks for; it need not exist."""
-    chosen = os.environ.get("C3DHUB_HOME")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    above = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(above).expanduser().absolute() / "c3dhub"
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .._version import __version__
-from ..errors import WeightsUnavailableError
-from ..progress import Progress, human_bytes
+from ..base.errors import WeightsUnavailableError
+from ..base.progress import Progress, human_bytes
+from ..base.version import __version__
 from .connection import Response, open_url
 
 # Attempts in a row that bring nothing new before a download is given up.

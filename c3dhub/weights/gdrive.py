@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from ..entries import SOURCE_KINDS
+from ..registry.entries import SOURCE_KINDS
 from .download import DownloadError, WebPageError, download
 
 BASE_URL = "https://drive.usercontent.google.com"

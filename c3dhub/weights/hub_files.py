@@ -8,14 +8,14 @@ request of our own, which is not repeated, finds out whether fetching makes sens
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from ..errors import WeightsUnavailableError
+from ..base.errors import WeightsUnavailableError
+from ..base.home import hub_endpoint
 from .cache import HUB_PREFIX
 from .connection import ANSWER_SECONDS, CONNECT_SECONDS, within
 
@@ -117,12 +117,6 @@ def remove_cached(place: HubPlace) -> int:
     for file in {path, blob}:
         file.unlink()
     return size
-
-
-def hub_endpoint() -> str | None:
-    """Return the address of the Hub that HF_ENDPOINT names, None for huggingface.co."""
-    # Read now: huggingface_hub reads it once, when it is first imported.
-    return (os.environ.get("HF_ENDPOINT") or "").rstrip("/") or None
 
 
 def _check_reachable(place: HubPlace) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ..config import CONFIG_FILE, WEIGHTS_FILE, ModelConfig
-from ..errors import CheckpointError
-from ..files import sha256_of
-from ..manifest import load_manifest, model_info
+from ..base.errors import CheckpointError
+from ..base.files import sha256_of
+from ..registry.config import CONFIG_FILE, WEIGHTS_FILE, ModelConfig
+from ..registry.manifest import load_manifest, model_info
 
 _PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl")
 

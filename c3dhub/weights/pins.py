@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError
-from ..files import atomic_path
+from ..base.errors import CheckpointError
+from ..base.files import atomic_path
 
 _VERSION = 1
 

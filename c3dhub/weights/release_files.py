@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..config import CONFIG_FILE, WEIGHTS_FILE
-from ..entries import ModelEntry, Source
-from ..errors import CheckpointError, WeightsUnavailableError
-from ..files import sha256_of
+from ..base.errors import CheckpointError, WeightsUnavailableError
+from ..base.files import sha256_of
+from ..registry.config import CONFIG_FILE, WEIGHTS_FILE
+from ..registry.entries import ModelEntry, Source
 from .cache import Cache
 from .download import DownloadError, download
 from .gdrive import download_from_drive
 from .pins import Pins, SourcePin, WeightsPin
 
 if TYPE_CHECKING:
-    from ..convert import Converted
+    from .convert import Converted
 
 DOWNLOADABLE = ("url", "gdrive")
 
@@ -43,7 +43,7 @@ def fetch_release(entry: ModelEntry, cache: Cache, *, progress: bool | None = No
     OSError
         If the cache cannot be written.
     """
-    from ..convert import convert_checkpoint
+    from .convert import convert_checkpoint
 
     problems: list[Exception] = []
     for source in downloadable(entry.sources):
@@ -78,11 +78,11 @@ def convert_into_cache(
     Raises
     ------
     CheckpointError, UnknownModelError
-        As `c3dhub.convert.convert_checkpoint`.
+        As `c3dhub.weights.convert.convert_checkpoint`.
     WeightsUnavailableError
         If the cache cannot be written.
     """
-    from ..convert import convert_checkpoint
+    from .convert import convert_checkpoint
 
     converted = convert_checkpoint(path, name=name)
     model = converted.entry.name
@@ -97,7 +97,7 @@ def install(converted: Converted, cache: Cache, *, location: str) -> WeightsPin:
 
     The caller holds the model's lock. Raises OSError where the cache cannot be written.
     """
-    from ..convert.pretrained import write_pretrained
+    from ..networks.saving import write_pretrained
 
     entry = converted.entry
     staging, folder = cache.staging(entry.name), cache.folder(entry.name)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import C3DHubError, CheckpointError
-from ..files import sha256_of
-from ..manifest import load_manifest, model_info
+from ..base.errors import C3DHubError, CheckpointError
+from ..base.files import sha256_of
+from ..registry.manifest import load_manifest, model_info
 from . import bundled_files, hub_files
 from .cache import HUB_PREFIX, Cache
 from .hub_files import HubPlace
@@ -114,7 +114,7 @@ def _check_hash(key: str, path: Path, cache: Cache, known: str | None) -> str:
 
 
 def _check_tensors(path: str) -> str:
-    from ..convert.matching import expected_shapes, shorten
+    from .convert.matching import expected_shapes, shorten
 
     weights = resolve_path(path)
     config = weights.read_config()

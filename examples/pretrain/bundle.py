@@ -3,9 +3,10 @@
 python examples/pretrain/bundle.py runs/figures
 python examples/pretrain/bundle.py runs/figures --results results.json
 
-Writes the weights as float16, config and model card to c3dhub/bundled/resnet18_figures/, the class
-names to c3dhub/labels/, log and recipe beside this script, and the model's entry with sha256, size
-and metrics into weights_manifest.json. The accuracy on held-out clips is measured here, with the
+Writes the weights as float16, config and model card to c3dhub/registry/bundled/resnet18_figures/,
+the class names to c3dhub/registry/labels/, log and recipe beside this script, and the model's entry
+with sha256, size and metrics into weights_manifest.json. The accuracy on held-out clips is measured
+here, with the
 very weights that are stored. ``results.json`` adds other measurements, a list of objects
 {"dataset", "metric", "value" (in %), "protocol"}: they stand in the manifest and in the card. What
 else is to be known of the training stands in the run's remarks.txt and goes into the card, too.
@@ -32,8 +33,8 @@ from runs import export
 from train import evaluate
 
 import c3dhub
-from c3dhub.architectures import VideoNetwork
-from c3dhub.files import atomic_path, sha256_of
+from c3dhub.base.files import atomic_path, sha256_of
+from c3dhub.networks import VideoNetwork
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAME = "resnet18_figures"
@@ -91,7 +92,7 @@ def bundle(
 
     ``clips`` is how many held-out clips are measured. Nothing is written before all is computed.
     """
-    folder = root / "c3dhub" / "bundled" / NAME
+    folder = root / "c3dhub" / "registry" / "bundled" / NAME
     with tempfile.TemporaryDirectory() as temporary:
         new = Path(temporary)
         export(run.network(), new, half=True)
@@ -113,7 +114,7 @@ def bundle(
         for file in (weights, new / "config.json"):
             shutil.copyfile(file, folder / file.name)
     _write(folder / "README.md", card)
-    _write(root / "c3dhub" / "labels" / "figures.txt", "\n".join(CLASSES) + "\n")
+    _write(root / "c3dhub" / "registry" / "labels" / "figures.txt", "\n".join(CLASSES) + "\n")
     _write(manifest, changed)
     log = (run.folder / "log.csv").read_text(encoding="utf-8")
     _write(root / "examples" / "pretrain" / "log.csv", log)

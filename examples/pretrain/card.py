@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from c3dhub.architectures import VideoNetwork
+from c3dhub.networks import VideoNetwork
 
 _ROWS = 12  # of the log, at most
 

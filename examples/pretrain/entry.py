@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from c3dhub.architectures import VideoNetwork, build
+from c3dhub.networks import VideoNetwork, build
 
 
 def model_entry(

@@ -26,9 +26,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import c3dhub
-from c3dhub.architectures import VideoNetwork
-from c3dhub.clips import ClipRule
-from c3dhub.reader import read_clips
+from c3dhub.clips.reading import read_clips
+from c3dhub.clips.rule import ClipRule
+from c3dhub.networks import VideoNetwork
 from c3dhub.video import open_video
 
 _SUFFIXES = {".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg"}

@@ -14,7 +14,7 @@ from figures import CLASSES
 from torch.optim import Optimizer
 
 import c3dhub
-from c3dhub.architectures import VideoNetwork
+from c3dhub.networks import VideoNetwork
 
 _COLUMNS = (
     "step",

@@ -28,8 +28,8 @@ from torch.nn import functional as F
 from torch.optim import SGD, AdamW, Optimizer
 
 import c3dhub
-from c3dhub.architectures import VideoNetwork
-from c3dhub.inference import native_bfloat16
+from c3dhub.extraction.engines import native_bfloat16
+from c3dhub.networks import VideoNetwork
 
 
 class Trainer:

@@ -1,0 +1,1 @@
+"""Clips through a network: options, batches, engines, features."""

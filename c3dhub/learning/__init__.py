@@ -1,0 +1,1 @@
+"""Labelled videos: datasets, probes, training, evaluation."""

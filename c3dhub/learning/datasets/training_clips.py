@@ -1,0 +1,228 @@
+"""One labelled video -> its clips: a random one for training, all of them for evaluation.
+
+Frames are scaled as they come, so that no more than one clip of small frames is in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...base.errors import VideoError
+from ...clips.reading import read_clips
+from ...clips.rule import ClipRule
+from ...clips.transforms import ClipTransform, bilinear
+from ...registry.config import InputContract
+from ...video import Frame, Video, open_video
+from .augmentation import Augmentation, Cut
+from .items import VideoItem
+from .random_numbers import numbers_for
+from .views import View, ViewsTransform
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One video to read: its position in the list, and what the list says of it."""
+
+    position: int
+    item: VideoItem
+
+    def __str__(self) -> str:
+        return str(self.item.path)
+
+
+@dataclass(frozen=True)
+class BrokenVideo:
+    """A video of which something could not be read: where it is, why, its position in the list."""
+
+    path: str
+    reason: str
+    position: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What reading a video gives, one after the other.
+
+    Parameters
+    ----------
+    task: the video.
+    frames: uint8 (V, T, H, W, 3), a clip seen in V ways; None where there is none.
+    broken: why there is none.
+    warnings: what was wrong with a video that was read all the same.
+    """
+
+    task: Task
+    frames: Pixels | None = None
+    broken: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainingReader:
+    """Reads one random clip of a video; called with a :class:`Task`, yields one :class:`Piece`.
+
+    The random numbers are those of (seed, epoch, position) alone.
+    """
+
+    contract: InputContract
+    clip_len: int
+    frame_stride: int
+    seed: int
+    epoch: int
+    augmentation: Augmentation | None
+    threads: int
+
+    def __call__(self, task: Task) -> Iterator[Piece]:
+        time, *space = numbers_for(self.seed, self.epoch, task.position, count=4)
+        cut = None if self.augmentation is None else self.augmentation.draw(space)
+        try:
+            frames, warnings = self._read(task.item, time, cut)
+        except VideoError as error:
+            yield Piece(task, broken=error.reason)
+        else:
+            yield Piece(task, frames[None], warnings=warnings)
+
+    def _read(
+        self, item: VideoItem, time: float, cut: Cut | None
+    ) -> tuple[Pixels, tuple[str, ...]]:
+        """Return uint8 (T, H, W, 3) and what the decoder warned of."""
+        span = (self.clip_len - 1) * self.frame_stride + 1
+        warnings: dict[str, None] = {}
+        count: int | None = None
+        while True:
+            with open_video(item.path, threads=self.threads) as video:
+                count = self._count(video, item) if count is None else count
+                first = int(time * max(count - span + 1, 1))
+                window = _Window(item, first, span, self.frame_stride)
+                images = [self._scaled(video, frame, cut) for frame in window.frames(video)]
+            warnings.update(dict.fromkeys(video.warnings))
+            if window.is_complete or first == 0:
+                break
+            # There are fewer frames than the header promises: the same draw among those.
+            count = min(window.seen, count - 1)
+        if not images:
+            raise VideoError(
+                item.path,
+                f"no frame lies between start={item.start} and end={item.end} (seconds): choose a "
+                "span inside the video",
+            )
+        looped = [images[k % len(images)] for k in range(self.clip_len)]
+        return np.stack(looped), tuple(warnings)
+
+    def _count(self, video: Video, item: VideoItem) -> int:
+        """Return how many frames there are to choose from; more only where the header is wrong."""
+        if item.start is None and item.end is None and video.expected_frames:
+            return video.expected_frames
+        # Nothing is decoded for this where the format allows it.
+        window = _Window(item, 0, 0, 1)
+        with open_video(item.path, threads=self.threads) as again:
+            for _ in window.frames(again):
+                pass
+        return window.seen
+
+    def _scaled(self, video: Video, frame: Frame, cut: Cut | None) -> Pixels:
+        image = frame.to_rgb()
+        try:
+            if cut is not None:
+                return cut_frame(image, cut, self.contract)
+            return np.asarray(ClipTransform(self.contract).resize(image[None])[0])
+        except ValueError as error:
+            raise VideoError(video.name, f"frame {frame.index}: {error}") from error
+
+
+def cut_frame(image: Pixels, cut: Cut, contract: InputContract) -> Pixels:
+    """Cut a frame uint8 (H, W, 3) and scale the part to uint8 (crop_size, crop_size, 3).
+
+    The filter is that of the contract, so that frames look as they will when the network is used.
+    """
+    box = cut.box(image.shape[0], image.shape[1], contract)
+    part = image[box.top : box.top + box.height, box.left : box.left + box.width]
+    size = (contract.crop_size, contract.crop_size)
+    if part.shape[:2] != size:
+        planes = torch.from_numpy(np.ascontiguousarray(part)).permute(2, 0, 1)[None]
+        part = bilinear(planes, size, antialias=contract.antialias)[0].permute(1, 2, 0).numpy()
+    return np.ascontiguousarray(part[:, ::-1] if cut.is_flipped else part)
+
+
+class _Window:
+    """The frames ``first``, ``first + stride``, ... of an item, fewer than ``first + span``.
+
+    Frames are counted from the item's start. With ``span`` 0 all are counted and none is given.
+    """
+
+    def __init__(self, item: VideoItem, first: int, span: int, stride: int) -> None:
+        self.item = item
+        self.seen = 0
+        self._wanted = range(first, first + span, stride)
+        self._asked = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether every frame of the window was seen."""
+        return self.seen > self._wanted[-1] if self._wanted else True
+
+    def frames(self, video: Video) -> Iterator[Frame]:
+        """Yield the frames of the window, and read no further."""
+        with closing(iter(video.frames(needed=self._is_needed))) as frames:  # type: ignore[type-var]
+            for frame in frames:
+                if self._is_over(frame.seconds) or (self._wanted and self.is_complete):
+                    return
+                if not self._is_inside(frame.seconds):
+                    continue
+                self.seen += 1
+                if self.seen - 1 in self._wanted:
+                    yield frame
+
+    def _is_needed(self, seconds: float, end_seconds: float) -> bool:
+        # Called for each frame in order, some time before the frame comes.
+        if not self._is_inside(seconds):
+            return False
+        self._asked += 1
+        return self._asked - 1 in self._wanted
+
+    def _is_inside(self, seconds: float) -> bool:
+        after = self.item.start is None or seconds >= self.item.start
+        return after and not self._is_over(seconds)
+
+    def _is_over(self, seconds: float) -> bool:
+        return self.item.end is not None and seconds >= self.item.end
+
+
+@dataclass(frozen=True)
+class EvaluationReader:
+    """Reads all clips of a video as :func:`c3dhub.extract_features` does; yields their pieces."""
+
+    contract: InputContract
+    rule: ClipRule
+    views: tuple[View, ...]
+    threads: int
+
+    def __call__(self, task: Task) -> Iterator[Piece]:
+        rule = self.rule
+        if task.item.start is not None:
+            rule = replace(rule, start=task.item.start)
+        if task.item.end is not None:
+            rule = replace(rule, end=task.item.end)
+        transform = ViewsTransform(self.contract, self.views)
+        n_clips = 0
+        try:
+            with open_video(task.item.path, threads=self.threads) as video:
+                for clip in read_clips(video, rule=rule, transform=transform):
+                    n_clips += 1
+                    # (T, V, H, W, 3) -> (V, T, H, W, 3)
+                    yield Piece(task, np.ascontiguousarray(clip.frames.numpy().swapaxes(0, 1)))
+        except VideoError as error:
+            yield Piece(task, broken=error.reason)
+            return
+        if n_clips == 0:
+            yield Piece(task, broken="the clip rule gives no clip for so short a video")
+        elif video.warnings:
+            yield Piece(task, warnings=tuple(video.warnings))

@@ -1,0 +1,236 @@
+"""Labelled videos -> network -> Evaluation: the story of ``c3dhub evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...base.errors import C3DHubError, DatasetError
+from ...base.progress import Progress
+from ...clips.rule import ClipRule
+from ...extract import ready_network
+from ...extraction.computing import Pending, Rows, describe, fitting_batch_size, start
+from ...extraction.engines import Engine, Precision
+from ...extraction.pipeline import Part, Reading, VideoRows, compute, read_batches
+from ...extraction.predictions import softmax, top
+from ...networks import VideoNetwork
+from ...video import Decode, Errors
+from ..datasets import BrokenVideo, VideoItem, VideoList
+from ..datasets.recognition import Layout
+from .accuracy import MOST, Accuracy, label_ranks
+from .choice import named, videos_to_evaluate
+from .class_outputs import outputs_of_classes
+from .crops import Crops, CropsTransform
+from .outcome import ClassAccuracy, Evaluation, VideoAnswer
+from .protocol import protocol_in_words
+
+_STAGES = ("logits",)
+
+
+def evaluate(
+    data: VideoList | str | Path,
+    *,
+    model: VideoNetwork | str | Path,
+    layout: Layout | None = None,
+    subset: str | None = None,
+    split: int = 1,
+    videos: str | Path | None = None,
+    classes: Sequence[str] | str | Path | None = None,
+    crops: Crops = "center",
+    clip_len: int | None = None,
+    clip_stride: int | None = None,
+    frame_stride: int = 1,
+    fps: float | None = None,
+    batch_size: int | None = None,
+    precision: Precision | None = None,
+    engine: Engine | None = None,
+    device: str | torch.device | None = None,
+    errors: Errors = "raise",
+    decode: Decode = "exact",
+    progress: bool = False,
+) -> Evaluation:
+    """Return how often a network is right about labelled videos.
+
+    By default the protocol of the authors' code: clips that touch, the last one completed by
+    looping, centre crop, and for a video the mean of the softmax over its clips.
+
+    Parameters
+    ----------
+    data: a :class:`c3dhub.learning.datasets.VideoList`, or a path for :func:`c3dhub.read_dataset`.
+    model: a network, or what :func:`c3dhub.load` takes.
+    layout, split, videos, classes: of :func:`c3dhub.read_dataset`, where ``data`` is a path.
+    subset: the same, but None takes ``"test"`` where there is one, else ``"val"``, else everything:
+        what a network was trained on tells nothing.
+    crops: ``"center"``, ``"three"`` along the long side, or ``"ten"``: corners, centre and mirror
+        images, see :class:`c3dhub.learning.evaluation.CropsTransform`.
+    clip_len, clip_stride, frame_stride, fps: how videos are cut, see
+        :class:`c3dhub.ClipRule`.
+    batch_size: clips (crops each counted) that go through the network at once; None fits them to
+        the free memory.
+    precision, engine, device, errors, decode: as in :func:`c3dhub.extract_features`.
+    progress: show videos done and time left on stderr.
+
+    Raises
+    ------
+    DatasetError: no videos, none that can be read, or classes that the network does not have.
+    ValueError, TypeError: an option is wrong.
+    C3DHubError: the network gives values that are no numbers.
+
+    A video that cannot be read is left out of all figures and listed in ``broken``.
+    """
+    network = ready_network(_name(model), device=device, precision=precision, engine=engine)
+    rule = ClipRule(
+        clip_len=network.config.clip_len if clip_len is None else clip_len,
+        clip_stride=clip_stride,
+        frame_stride=frame_stride,
+        fps=fps,
+    )
+    transform = CropsTransform(network.config.input, crops=crops)
+    size = fitting_batch_size(batch_size, network, rule)
+    found = videos_to_evaluate(
+        data, layout=layout, subset=subset, split=split, videos=videos, classes=classes
+    )
+    outputs = outputs_of_classes(
+        found.classes, network.classes, num_classes=network.num_classes, origin=named(found)
+    )
+    n_clips = max(1, size // len(transform.weights))
+    reading = Reading(rule, transform, n_clips, errors, decode)
+    job = _Job(network, transform, reading, size)
+    tally = _Tally(found, outputs, network.classes or found.classes, transform.weights)
+    _run(job, found.items, tally, progress=progress)
+    return tally.result(job)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is done with every video: all of it checked, nothing of it about one video."""
+
+    network: VideoNetwork
+    transform: CropsTransform
+    reading: Reading
+    size: int
+
+    def begin(self, frames: Tensor) -> Pending:
+        """Begin with uint8 clips (N, T, K, H, W, 3); the result is logits (N, V, num_classes)."""
+        n_clips = len(frames)
+        views, size = self.transform.views(frames), self.size
+        parts = [views[first : first + size] for first in range(0, len(views), size)]
+        waiting = [start(self.network, part, stages=_STAGES, pool=True) for part in parts]
+
+        def result() -> Rows:
+            logits = np.concatenate([pending()["logits"] for pending in waiting])
+            return {"logits": logits.reshape(n_clips, -1, logits.shape[1])}
+
+        return result
+
+
+class _Tally:
+    """Counts the answers, video by video."""
+
+    def __init__(
+        self,
+        videos: VideoList,
+        outputs: tuple[int, ...],
+        names: tuple[str, ...],
+        weights: NDArray[np.float64],
+    ) -> None:
+        self.videos, self.outputs, self.names, self.weights = videos, outputs, names, weights
+        self.answers: list[VideoAnswer] = []
+        self.clip_ranks: list[NDArray[np.int64]] = []
+        self.broken: list[BrokenVideo] = []
+        self.warnings: list[BrokenVideo] = []
+
+    def add(self, position: int, item: VideoItem, rows: VideoRows) -> None:
+        """Count one video, given its logits (n, V, num_classes) in pieces, or its error."""
+        assert rows.ended is not None
+        path, error = str(item.path), rows.ended.error
+        if error is not None:
+            reason = str(getattr(error, "reason", error))
+            self.broken.append(BrokenVideo(path, reason, position))
+            return
+        self.warnings += [BrokenVideo(path, text, position) for text in rows.ended.warnings]
+        logits = np.concatenate([part["logits"] for part in rows.arrays])
+        if not np.isfinite(logits).all():
+            raise C3DHubError(
+                f"{item.path}: the network gives values that are no numbers, so its answers mean "
+                "nothing; its weights are damaged, or the precision is too low for them: try "
+                "precision='float32'"
+            )
+        self._count(item, np.tensordot(softmax(logits), self.weights, axes=(1, 0)))
+
+    def _count(self, item: VideoItem, clips: NDArray[np.float64]) -> None:
+        """Count one video, given the scores of its clips (n, num_classes)."""
+        output = self.outputs[item.label]
+        video = clips.mean(axis=0)
+        self.clip_ranks.append(label_ranks(clips, np.full(len(clips), output)))
+        answer = VideoAnswer(
+            item=item,
+            label=self.videos.classes[item.label],
+            rank=int(label_ranks(video[None], np.array([output]))[0]),
+            n_clips=len(clips),
+            predictions=tuple(top(video, self.names, MOST)),
+        )
+        self.answers.append(answer)
+
+    def result(self, job: _Job) -> Evaluation:
+        """Return the figures. Raises DatasetError where no video could be read."""
+        if not self.answers:
+            first = self.broken[0]
+            raise DatasetError(
+                f"{named(self.videos)}: none of its {len(self.broken)} videos can be read; "
+                f"the first: {first.path}: {first.reason}"
+            )
+        network, num_classes = job.network, len(self.names)
+        return Evaluation(
+            video=Accuracy.of(self._ranks(), num_classes=num_classes),
+            clip=Accuracy.of(np.concatenate(self.clip_ranks), num_classes=num_classes),
+            per_class=self._per_class(num_classes),
+            answers=tuple(self.answers),
+            broken=tuple(self.broken),
+            warnings=tuple(self.warnings),
+            protocol=protocol_in_words(
+                named(self.videos),
+                job.reading.rule,
+                job.transform,
+                n_videos=len(self.answers),
+                names_known=network.classes is not None,
+                n_classes=len(self.outputs),
+                n_outputs=num_classes,
+            ),
+            provenance=describe(network, stages=_STAGES, pool=True)
+            | job.reading.describe()
+            | {"crops": job.transform.crops, "data": self.videos.origin},
+        )
+
+    def _ranks(self, label: int | None = None) -> NDArray[np.int64]:
+        chosen = [a.rank for a in self.answers if label is None or a.item.label == label]
+        return np.array(chosen, np.int64)
+
+    def _per_class(self, num_classes: int) -> tuple[ClassAccuracy, ...]:
+        found = []
+        for label, (name, output) in enumerate(zip(self.videos.classes, self.outputs, strict=True)):
+            ranks = self._ranks(label)
+            accuracy = Accuracy.of(ranks, num_classes=num_classes) if len(ranks) else None
+            found.append(ClassAccuracy(name, output, accuracy))
+        return tuple(found)
+
+
+def _run(job: _Job, items: Sequence[VideoItem], tally: _Tally, *, progress: bool) -> None:
+    parts = (Part(item.path, item.start, item.end) for item in items)
+    done = compute(read_batches(parts, job.reading), job.begin)
+    bar = Progress(len(items), unit="videos", label="evaluate", enabled=progress)
+    with bar, closing(done):
+        for position, (item, rows) in enumerate(zip(items, done, strict=True)):
+            tally.add(position, item, rows)
+            bar.update(1)
+
+
+def _name(model: VideoNetwork | str | Path) -> VideoNetwork | str:
+    return str(model) if isinstance(model, Path) else model

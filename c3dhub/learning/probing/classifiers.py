@@ -1,0 +1,122 @@
+"""The two classifiers on frozen features, their one setting chosen by cross-validation."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...base.errors import near_matches
+from .folds import Fold, Positions, inner_folds
+
+Classifier = Literal["logistic", "knn"]
+
+# Of equal accuracies the first is taken: more regularisation, more neighbours.
+_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+_NEIGHBOURS = (25, 15, 9, 7, 5, 3, 1)
+# Where nothing can be chosen, because a class has a single video to learn from.
+_USUAL = {"logistic": 0.01, "knn": 1}
+_MOST_STEPS = 5000
+
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted scikit-learn estimator and the value of its setting (``C`` or ``n_neighbors``)."""
+
+    estimator: Any
+    setting: str
+    value: float
+    is_chosen: bool
+
+
+def check_classifier(classifier: str) -> None:
+    """Raise ValueError unless this is a classifier of :func:`fit`."""
+    if classifier not in get_args(Classifier):
+        known = get_args(Classifier)
+        raise ValueError(
+            f"classifier is {classifier!r}; it must be one of {', '.join(known)}."
+            f"{near_matches(str(classifier), known)}"
+        )
+
+
+def fit(
+    classifier: Classifier, rows: Rows, labels: Positions, groups: Positions, *, seed: int
+) -> Fitted:
+    """Return the classifier fitted to ``rows``, its setting chosen by cross-validation among them.
+
+    Parameters
+    ----------
+    classifier: ``"logistic"``: columns are scaled to mean 0 and variance 1, then multinomial
+        logistic regression with an L2 penalty; ``C``, the inverse of its strength, out of
+        0.0001 to 10. ``"knn"``: the majority of the nearest videos by cosine similarity, their
+        number out of 1 to 25.
+    rows: float32 (n, D). labels, groups: int64 (n,); groups are kept whole.
+    seed: decides the folds; nothing else is random.
+    """
+    folds = inner_folds(labels, groups, seed=seed)
+    setting, values = _values(classifier, folds)
+    if not values:
+        usual = _USUAL[classifier]
+        with _readable_warnings(f"{setting}={usual}"):
+            return Fitted(_estimator(classifier, usual).fit(rows, labels), setting, usual, False)
+    from sklearn.model_selection import GridSearchCV
+
+    step = _estimator(classifier, values[0])
+    search = GridSearchCV(
+        step,
+        {f"{step.steps[-1][0]}__{setting}": values},
+        scoring="accuracy",
+        cv=[(fold.train, fold.test) for fold in folds],
+        error_score="raise",
+    )
+    with _readable_warnings(f"one of {setting}={', '.join(f'{value:g}' for value in values)}"):
+        search.fit(rows, labels)
+    (value,) = search.best_params_.values()
+    return Fitted(search.best_estimator_, setting, value, True)
+
+
+def _values(classifier: Classifier, folds: Sequence[Fold]) -> tuple[str, list[float]]:
+    if not folds:
+        return ("C" if classifier == "logistic" else "n_neighbors"), []
+    if classifier == "logistic":
+        return "C", list(_STRENGTHS)
+    fewest = min(len(fold.train) for fold in folds)
+    return "n_neighbors", [count for count in _NEIGHBOURS if count <= fewest]
+
+
+def _estimator(classifier: Classifier, value: float) -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if classifier == "knn":
+        return make_pipeline(KNeighborsClassifier(n_neighbors=int(value), metric="cosine"))
+    return make_pipeline(StandardScaler(), LogisticRegression(C=value, max_iter=_MOST_STEPS))
+
+
+@contextmanager
+def _readable_warnings(what: str) -> Iterator[None]:
+    """Turn any number of scikit-learn's convergence warnings into one that says what it means."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", ConvergenceWarning)
+        yield
+    slow = [item for item in seen if issubclass(item.category, ConvergenceWarning)]
+    for item in seen:
+        if item not in slow:
+            warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
+    if slow:
+        warnings.warn(
+            f"logistic regression was stopped after {_MOST_STEPS} steps before it had converged "
+            f"({len(slow)} times, for {what}); the accuracy may be a little too low",
+            stacklevel=3,
+        )

@@ -1,0 +1,114 @@
+"""What the user names -> the videos to learn from and those to test with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...base.errors import DatasetError
+from ..datasets import VideoList, read_dataset
+from ..datasets.recognition import Layout
+
+_MOST_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """What to read of a dataset; the arguments of :func:`c3dhub.read_dataset`.
+
+    ``test_subset`` is the subset to test with, ``subset`` the one to learn from; None takes what
+    the dataset has.
+    """
+
+    subset: str | None = None
+    test_subset: str | None = None
+    layout: Layout | None = None
+    split: int = 1
+    videos: str | Path | None = None
+    classes: Sequence[str] | str | Path | None = None
+
+
+def read_parts(
+    data: str | Path, *, test: str | Path | None, whole: bool, choice: DataChoice
+) -> tuple[VideoList, VideoList | None]:
+    """Return the videos to learn from and those to test with, None for a cross-validation.
+
+    Where ``data`` has subsets, they are its training part and its test part (validation part, if
+    there is no test part). ``test`` names other data to test with, of any layout. ``whole`` takes
+    all videos of ``data`` (or of its chosen subset) together.
+
+    Raises DatasetError, as :func:`c3dhub.read_dataset` does.
+    """
+    everything = _read(data, choice.subset, choice)
+    if whole:
+        return everything, None
+    train = _first_subset(data, ("train",), choice) if choice.subset is None else everything
+    if test is not None or choice.test_subset is not None:
+        like = choice if test is None else DataChoice(split=choice.split)
+        tested = _test_part(data if test is None else test, choice.test_subset, like)
+        return everything if train is None else train, tested
+    if choice.subset is not None or train is None:
+        return everything, None
+    tested_too = _first_subset(data, ("test", "val"), choice)
+    return (everything, None) if tested_too is None else (train, tested_too)
+
+
+def _test_part(path: str | Path, subset: str | None, choice: DataChoice) -> VideoList:
+    if subset is not None:
+        return _read(path, subset, choice)
+    everything = _read(path, None, choice)
+    return _first_subset(path, ("test", "val"), choice) or everything
+
+
+def _first_subset(path: str | Path, names: Sequence[str], choice: DataChoice) -> VideoList | None:
+    """Return the first of these subsets that the dataset has, None if it has none of them."""
+    for name in names:
+        try:
+            return _read(path, name, choice)
+        except DatasetError:  # there is no such subset: the whole dataset has been read before
+            continue
+    return None
+
+
+def _read(path: str | Path, subset: str | None, choice: DataChoice) -> VideoList:
+    return read_dataset(
+        path,
+        layout=choice.layout,
+        subset=subset,
+        split=choice.split,
+        videos=choice.videos,
+        classes=choice.classes,
+    )
+
+
+def with_groups(videos: VideoList, pattern: str) -> VideoList:
+    """Return the videos with the groups that a regular expression finds in their file names.
+
+    ``pattern`` is searched in the name without its folder; the group is what the expression's
+    own group ``(?P<group>...)`` matched, or its first one, or the whole match where it has none.
+
+    Raises ValueError for a pattern that is no regular expression, DatasetError where names do not
+    match; it lists them.
+    """
+    try:
+        rule = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f"groups is {pattern!r}, which is no regular expression: {error}; an example is "
+            r"'_g(\d+)_'"
+        ) from error
+    which: int | str = "group" if "group" in rule.groupindex else min(1, rule.groups)
+    names = [item.path.name for item in videos.items]
+    found = [rule.search(name) for name in names]
+    groups = [match[which] if match is not None else None for match in found]
+    wrong = [name for name, group in zip(names, groups, strict=True) if group is None]
+    if wrong:
+        more = f" and {len(wrong) - _MOST_SHOWN} more" if len(wrong) > _MOST_SHOWN else ""
+        raise DatasetError(
+            f"groups is {pattern!r}, but it finds no group in {len(wrong)} of {len(names)} names: "
+            f"{', '.join(wrong[:_MOST_SHOWN])}{more}; change the expression"
+        )
+    pairs = zip(videos.items, groups, strict=True)
+    return replace(videos, items=tuple(replace(item, group=group) for item, group in pairs))

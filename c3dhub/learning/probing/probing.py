@@ -1,0 +1,239 @@
+"""Labelled videos -> frozen features -> a classifier -> how good it is: the whole probe."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...base.errors import DatasetError
+from ...clips.rule import Tail
+from ...extraction.computing import describe
+from ...extraction.engines import Engine, Precision
+from ...networks import VideoNetwork
+from ...video import Decode
+from ..datasets import BrokenVideo, VideoList
+from .classifiers import Classifier, Fitted, check_classifier, fit
+from .data import DataChoice, read_parts
+from .folds import group_numbers
+from .frozen import Excerpt, FeatureRows, FrozenFeatures
+from .pooling import Pooling
+from .scores import ProbeResult
+from .task import Plan, Task
+
+Rows = NDArray[np.float32]
+
+
+def probe(
+    data: VideoList | str | Path,
+    *,
+    model: VideoNetwork | str | Path,
+    test: VideoList | str | Path | None = None,
+    split: int = 1,
+    classifier: Classifier = "logistic",
+    stages: Sequence[str] = ("avgpool",),
+    pooling: Pooling = "mean",
+    clip_len: int | None = None,
+    clip_stride: int | None = None,
+    frame_stride: int = 1,
+    fps: float | None = None,
+    tail: Tail = "loop",
+    groups: str | None = None,
+    folds: int | None = None,
+    leave_one_group_out: bool = False,
+    seed: int = 0,
+    precision: Precision | None = None,
+    engine: Engine | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int | None = None,
+    decode: Decode = "exact",
+    cache: bool | str | Path = True,
+    progress: bool = False,
+) -> ProbeResult:
+    """Tell how well a simple classifier on frozen features knows the classes of videos.
+
+    Each video becomes one row: its clips' features, pooled over time. The classifier learns from
+    some rows and predicts others; everything that it chooses (scaling, regularisation, number of
+    neighbours) it chooses from the rows that it learns from.
+
+    Parameters
+    ----------
+    data: what :func:`c3dhub.read_dataset` reads or returns. A path to a dataset with subsets
+        stands for its training part, tested on its test part, else its validation part.
+    model: a name of :func:`c3dhub.list_models`, a folder, or a network.
+    test: videos to test with. Without any, and without subsets, ``data`` is cross-validated: each
+        video is predicted once, by a classifier that did not learn from its fold.
+    split: for datasets with several official splits.
+    classifier: ``"logistic"`` (regularisation chosen) or ``"knn"`` (number of neighbours chosen).
+    stages, pooling, clip_len, clip_stride, frame_stride, fps, tail, precision, engine, device,
+        batch_size, decode, cache: what a row is and how it is computed, see
+        :class:`c3dhub.VideoFeatures`.
+    groups: regular expression that finds in each file name what must not be both learned from and
+        tested (a person, a scene, a recording); None takes the groups that the list has.
+    folds: of the cross-validation; None is 5, or fewer where a class has fewer videos or groups.
+    leave_one_group_out: one fold for each group instead.
+    seed: decides the folds; all else is the same every time.
+    progress: show videos done and time left on stderr.
+
+    Returns
+    -------
+    ProbeResult: accuracy over videos with its 95 % interval, chance level, recalls, confusions,
+    the prediction for each video. Videos that cannot be read are left out and listed in ``broken``.
+
+    Raises
+    ------
+    DatasetError: too few videos, classes or groups; classes that differ between the parts; all
+    before a video is read. ImportError without scikit-learn. ValueError, TypeError: an option is
+    wrong. What :func:`c3dhub.load` raises.
+
+    Example: ``c3dhub.probe("videos/", model="r3d_18_kinetics400_v1").accuracy``
+    """
+    require_sklearn()
+    check_classifier(classifier)
+    _check_seed(seed)
+    whole = test is None and (folds is not None or leave_one_group_out)
+    plan = Plan(folds, leave_one_group_out, seed)
+    task = Task.of(*_parts(data, test, split=split, whole=whole), groups=groups, plan=plan)
+    frozen = FrozenFeatures(
+        model=model,
+        stages=stages,
+        pooling=pooling,
+        clip_len=clip_len,
+        clip_stride=clip_stride,
+        frame_stride=frame_stride,
+        fps=fps,
+        tail=tail,
+        precision=precision,
+        engine=engine,
+        device=device,
+        batch_size=batch_size,
+        decode=decode,
+        cache=cache,
+    )
+    excerpts = [Excerpt(item.path, item.start, item.end) for item in task.videos.items]
+    found = frozen.rows(excerpts, progress=progress)
+    broken, warnings = _broken(task.videos, found), _warnings(task.videos, found)
+    rows = found.rows
+    if broken:
+        kept = [position for position in range(len(rows)) if position not in found.failures]
+        task, rows = task.without(sorted(found.failures)), rows[kept]
+    settings = _settings(frozen, classifier, seed)
+    scored = _score(task, rows, classifier, settings=settings)
+    return replace(scored, broken=broken, warnings=warnings)
+
+
+def require_sklearn() -> None:
+    """Raise ImportError, naming the extra, where scikit-learn is not installed."""
+    try:
+        import sklearn  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "a probe needs scikit-learn, which is not installed here: pip install 'c3dhub[probe]'"
+        ) from error
+
+
+def _score(
+    task: Task,
+    rows: Rows,
+    classifier: Classifier,
+    *,
+    settings: dict[str, Any],
+) -> ProbeResult:
+    labels, groups = np.array(task.videos.labels, np.int64), group_numbers(task.videos)
+    predicted, fold_of = np.full(len(labels), -1, np.int64), np.full(len(labels), -1, np.int64)
+    fitted: list[Fitted] = []
+    for number, fold in enumerate(task.folds):
+        learned = rows[fold.train], labels[fold.train], groups[fold.train]
+        found = fit(classifier, *learned, seed=task.plan.seed)
+        predicted[fold.test] = found.estimator.predict(rows[fold.test])
+        fold_of[fold.test] = number
+        fitted.append(found)
+    tested = np.flatnonzero(fold_of >= 0)
+    return ProbeResult(
+        classes=task.videos.classes,
+        items=tuple(task.videos.items[position] for position in tested),
+        truth=labels[tested],
+        predicted=predicted[tested],
+        fold=fold_of[tested],
+        protocol=task.protocol,
+        chosen=tuple({found.setting: found.value} for found in fitted),
+        n_train=task.n_train,
+        guess=_most_frequent(task.videos.labels[: task.n_train]),
+        settings=settings,
+        notes=(*task.notes(), *_not_chosen(fitted)),
+    )
+
+
+def _not_chosen(fitted: Sequence[Fitted]) -> list[str]:
+    usual = [found for found in fitted if not found.is_chosen]
+    if not usual:
+        return []
+    return [
+        f"{usual[0].setting} was not chosen by cross-validation but taken as {usual[0].value:g}: a "
+        "class has a single video, or a single group, to learn from"
+    ]
+
+
+def _most_frequent(labels: Sequence[int]) -> int:
+    counts = Counter(labels)
+    return min(counts, key=lambda label: (-counts[label], label))
+
+
+def _parts(
+    data: VideoList | str | Path, test: VideoList | str | Path | None, *, split: int, whole: bool
+) -> tuple[VideoList, VideoList | None]:
+    if isinstance(data, VideoList):
+        if test is None or isinstance(test, VideoList):
+            return data, test
+        raise TypeError("data is a VideoList and test a path; give both as lists or both as paths")
+    if isinstance(test, VideoList):
+        raise TypeError("data is a path and test a VideoList; give both as lists or both as paths")
+    return read_parts(data, test=test, whole=whole, choice=DataChoice(split=split))
+
+
+def _check_seed(seed: int) -> None:
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
+        raise ValueError(f"seed is {seed!r}; it must be a whole number from 0 to 2147483647")
+
+
+def _broken(videos: VideoList, found: FeatureRows) -> tuple[BrokenVideo, ...]:
+    broken = tuple(
+        BrokenVideo(
+            str(videos.items[position].path), str(getattr(error, "reason", error)), position
+        )
+        for position, error in sorted(found.failures.items())
+    )
+    if len(broken) == len(videos):
+        raise DatasetError(
+            f"none of the {len(videos)} videos can be read; the first is {broken[0].path}: "
+            f"{broken[0].reason}"
+        )
+    return broken
+
+
+def _warnings(videos: VideoList, found: FeatureRows) -> tuple[str, ...]:
+    return tuple(
+        f"{videos.items[position].path}: {'; '.join(texts)}"
+        for position, texts in sorted(found.warnings.items())
+    )
+
+
+def _settings(frozen: FrozenFeatures, classifier: Classifier, seed: int) -> dict[str, Any]:
+    about = describe(frozen.network, stages=frozen.stages, pool=True)
+    rule = frozen.rule.to_dict()
+    names = ("clip_len", "clip_stride", "frame_stride", "fps", "tail")
+    return {
+        "classifier": classifier,
+        "seed": seed,
+        "pooling": frozen.pooling,
+        "n_columns": len(frozen.names),
+        "clip_rule": {name: rule[name] for name in names},
+        "decode": frozen.decode,
+        **about,
+    }

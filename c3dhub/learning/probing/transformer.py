@@ -1,0 +1,222 @@
+"""``VideoFeatures``: videos in, an array out, as scikit-learn wants it."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...base.errors import C3DHubError, DatasetError
+from ...clips.rule import Tail
+from ...extraction.engines import Engine, Precision
+from ...networks import VideoNetwork
+from ...video import Decode, VideoSource
+from .frozen import Excerpt, FrozenFeatures
+from .pooling import Pooling
+
+try:
+    from sklearn.base import BaseEstimator, TransformerMixin, clone
+except ImportError as error:
+    raise ImportError(
+        "VideoFeatures needs scikit-learn, which is not installed here: pip install 'c3dhub[probe]'"
+    ) from error
+
+_MOST_SHOWN = 5  # failures that a message lists
+
+
+class VideoFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # it has no types
+    """Frozen features of videos as a scikit-learn transformer: paths in, float32 (n, D) out.
+
+    Nothing is learned from the videos: ``fit`` checks the settings and the form of its input, and
+    ``transform`` works without it. Features are computed once for each video and kept on disk.
+
+    Parameters
+    ----------
+    model: a name of :func:`c3dhub.list_models`, a folder or ``hf://`` reference, or a network. With
+        a name, copies and pickles hold the name alone; a network is shared by clones and goes
+        into pickles whole.
+    stages: their pooled features are put side by side, ``("layer3", "avgpool")`` for instance.
+    pooling: how the clips of a video become one row: ``"mean"``, ``"max"``, or ``"mean+max"``,
+        both side by side.
+    clip_len, clip_stride, frame_stride, fps, tail: how videos are cut into clips, see
+        :class:`c3dhub.ClipRule`.
+    precision, engine, device, batch_size, decode: as in :func:`c3dhub.extract_features`.
+    errors: ``"raise"``: a video that cannot be read is an error, which names all of them, raised
+        after the others are computed and kept. ``"nan"``: its row is NaN, and a warning names it.
+    cache: True keeps features in ``C3DHUB_HOME/features``, a path in that folder, False nowhere.
+        They are found again by the content of the video, the weights and all settings.
+    progress: show videos done and time left on stderr.
+
+    Example::
+
+        probe = make_pipeline(VideoFeatures("r3d_18_kinetics400_v1"), StandardScaler(),
+                              LogisticRegression())
+        probe.fit(paths, labels)
+    """
+
+    def __init__(
+        self,
+        model: VideoNetwork | str | Path = "resnet50_kinetics",
+        *,
+        stages: Sequence[str] = ("avgpool",),
+        pooling: Pooling = "mean",
+        clip_len: int | None = None,
+        clip_stride: int | None = None,
+        frame_stride: int = 1,
+        fps: float | None = None,
+        tail: Tail = "loop",
+        precision: Precision | None = None,
+        engine: Engine | None = None,
+        device: str | torch.device | None = None,
+        batch_size: int | None = None,
+        decode: Decode = "exact",
+        errors: Literal["raise", "nan"] = "raise",
+        cache: bool | str | Path = True,
+        progress: bool = False,
+    ) -> None:
+        # scikit-learn's rule: arguments are kept as they are and checked when they are used.
+        self.model = model
+        self.stages = stages
+        self.pooling = pooling
+        self.clip_len = clip_len
+        self.clip_stride = clip_stride
+        self.frame_stride = frame_stride
+        self.fps = fps
+        self.tail = tail
+        self.precision = precision
+        self.engine = engine
+        self.device = device
+        self.batch_size = batch_size
+        self.decode = decode
+        self.errors = errors
+        self.cache = cache
+        self.progress = progress
+
+    def fit(self, X: Any, y: Any = None) -> VideoFeatures:  # noqa: N803  # scikit-learn's name
+        """Check settings and input, load the network, and return self; ``y`` is not looked at.
+
+        Raises what :meth:`transform` raises, except about the videos' content.
+        """
+        _videos(X)
+        self._frozen()
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
+        """Return float32 (n_videos, D), one row for each video, in order.
+
+        Parameters
+        ----------
+        X: paths or whatever :func:`c3dhub.extract_features` takes: a sequence, an array or Series
+            of shape (n,), or one column (n, 1).
+
+        Raises
+        ------
+        VideoError: a video cannot be read; DatasetError where several cannot (``errors="raise"``).
+        ValueError, TypeError: a setting or ``X`` is wrong. What :func:`c3dhub.load` raises.
+        """
+        videos = _videos(X)
+        excerpts = [Excerpt(video) for video in videos]
+        found = self._frozen().rows(excerpts, progress=self.progress)
+        if found.failures and self.errors == "raise":
+            raise _one_error(found.failures, n_videos=len(videos))
+        if found.failures:
+            warnings.warn(str(_one_error(found.failures, n_videos=len(videos))), stacklevel=2)
+        if found.warnings:
+            warnings.warn(_one_warning(found.warnings, n_videos=len(videos)), stacklevel=2)
+        return found.rows
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the names of the D columns, ``"avgpool_0"`` and so on; loads the network."""
+        return np.array(self._frozen().names, dtype=object)
+
+    def _frozen(self) -> FrozenFeatures:
+        if self.errors not in ("raise", "nan"):
+            raise ValueError(f"errors is {self.errors!r}; it must be 'raise' or 'nan'")
+        settings = self.get_params(deep=False)
+        del settings["errors"], settings["progress"]
+        return FrozenFeatures(**settings)
+
+    def __sklearn_clone__(self) -> VideoFeatures:
+        """Return an unfitted copy that shares the network: clones need no copy of its weights."""
+        settings = self.get_params(deep=False)
+        network = settings.pop("model")
+        copied = {name: clone(value, safe=False) for name, value in settings.items()}
+        twin = type(self)(network, **copied)
+        for name in ("_sklearn_output_config", "_metadata_request"):
+            if name in vars(self):
+                setattr(twin, name, copy.deepcopy(vars(self)[name]))
+        return twin
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        """Say what goes in (a row of paths, no matrix of numbers) and that fitting is optional."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = []  # always float32
+        tags.requires_fit = False
+        return tags
+
+
+def _videos(given: Any) -> list[VideoSource]:
+    """Return the videos of ``X``, in order; raises ValueError or TypeError for anything else."""
+    if isinstance(given, (str, bytes, PathLike)):
+        raise TypeError(f"X is {given!r}, one video; give a sequence: [{given!r}]")
+    if hasattr(given, "columns") and hasattr(given, "to_numpy"):
+        given = given.to_numpy()
+    shape = getattr(given, "shape", None)
+    if shape is not None and len(shape) == 2:
+        if shape[1] != 1:
+            raise ValueError(
+                f"X has shape {shape}; it must be one column of videos, (n,) or (n, 1): choose the "
+                "column, as ColumnTransformer does"
+            )
+        given = np.asarray(given)[:, 0]
+    try:
+        videos = list(given)
+    except TypeError as error:
+        raise TypeError(f"X is a {type(given).__name__}; give a sequence of videos") from error
+    if not videos:
+        raise ValueError("X has 0 sample(s); give at least one video")
+    return [_video(position, video) for position, video in enumerate(videos)]
+
+
+def _video(position: int, video: Any) -> VideoSource:
+    if isinstance(video, (list, tuple)) and len(video) == 1:
+        video = video[0]  # a row of one column
+    known = isinstance(video, (str, bytes, PathLike)) or hasattr(video, "read")
+    if not known and getattr(video, "ndim", 0) != 4:
+        raise TypeError(
+            f"X[{position}] is {video!r}, a {type(video).__name__}; each item must be the path of "
+            "a video, bytes, a binary file object or a uint8 array (T, H, W, 3)"
+        )
+    return video  # type: ignore[no-any-return]
+
+
+def _one_error(failures: dict[int, C3DHubError], *, n_videos: int) -> C3DHubError:
+    if len(failures) == 1:
+        return next(iter(failures.values()))
+    shown = [f"  {error}" for _, error in sorted(failures.items())[:_MOST_SHOWN]]
+    if len(failures) > _MOST_SHOWN:
+        shown.append(f"  ... and {len(failures) - _MOST_SHOWN} more")
+    return DatasetError(
+        f"{len(failures)} of {n_videos} videos cannot be read; remove or replace them, or pass "
+        "errors='nan':\n" + "\n".join(shown)
+    )
+
+
+def _one_warning(found: dict[int, tuple[str, ...]], *, n_videos: int) -> str:
+    shown = [f"  X[{at}]: {'; '.join(texts)}" for at, texts in sorted(found.items())[:_MOST_SHOWN]]
+    if len(found) > _MOST_SHOWN:
+        shown.append(f"  ... and {len(found) - _MOST_SHOWN} more")
+    return f"{len(found)} of {n_videos} videos were read with warnings:\n" + "\n".join(shown)

@@ -1,0 +1,65 @@
+"""What a run leaves for people: ``log.csv``, and TensorBoard's files where it is installed."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from ...base.files import atomic_path
+from .folder import LOG_FILE, TENSORBOARD
+from .state import EpochRow
+
+COLUMNS = tuple(field.name for field in fields(EpochRow))
+
+
+def write_log(folder: Path, history: Sequence[EpochRow]) -> None:
+    """Write ``log.csv`` whole, so that it never holds rows that a resumed run repeats."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    for row in history:
+        writer.writerow({name: _rounded(value) for name, value in asdict(row).items()})
+    with atomic_path(folder / LOG_FILE) as new:
+        new.write_text(text.getvalue(), encoding="utf-8", newline="")
+
+
+def _rounded(value: float | int | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.8g}"
+
+
+class Board:
+    """TensorBoard's curves, or nothing where the package tensorboard is not installed.
+
+    Parameters
+    ----------
+    folder: the run's.
+    step: where the run goes on; what an interrupted run wrote beyond is hidden.
+    """
+
+    def __init__(self, folder: Path, *, step: int) -> None:
+        self._writer: Any = None
+        try:
+            module = importlib.import_module("torch.utils.tensorboard")
+        except ImportError:
+            return
+        self._writer = module.SummaryWriter(str(folder / TENSORBOARD), purge_step=step or None)
+
+    def add(self, step: int, values: Mapping[str, float | None]) -> None:
+        """Add a point to each curve; None adds none."""
+        if self._writer is None:
+            return
+        for name, value in values.items():
+            if value is not None:
+                self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        if self._writer is not None:
+            self._writer.close()

@@ -1,0 +1,1 @@
+"""Which models there are: the manifest, its entries, input contracts, class names. No torch."""
