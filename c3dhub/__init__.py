@@ -14,6 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .base import hooks
 from .base.version import __version__
 
 if TYPE_CHECKING:
@@ -129,3 +130,12 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _from_pretrained(*args: Any, **kwargs: Any) -> Any:
+    from .hub import from_pretrained  # when it is first used, as above
+
+    return from_pretrained(*args, **kwargs)
+
+
+hooks.from_pretrained = _from_pretrained

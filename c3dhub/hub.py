@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import overload
 
 import torch
 
+from .base.choices import Engine, Precision
 from .base.devices import resolve_device
 from .base.errors import UnknownModelError, near_matches
-from .extraction.engines import Engine, Precision, inference_form, resolve
+from .extraction.engines import inference_form, resolve
+from .extraction.extracting import FeatureExtractor
 from .networks import ARCHITECTURES, VideoNetwork, build
 from .registry.config import InputContract, ModelConfig
 from .registry.manifest import load_manifest, model_info
@@ -29,6 +32,32 @@ _PAPER_2018 = InputContract(
 _FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar")
 
 
+@overload
+def load(
+    name: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    precision: None = None,
+    engine: Engine | None = None,
+    calibration: Sequence[VideoSource] | None = None,
+    local_files_only: bool = False,
+    progress: bool | None = None,
+) -> VideoNetwork: ...
+
+
+@overload
+def load(
+    name: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    precision: Precision,
+    engine: Engine | None = None,
+    calibration: Sequence[VideoSource] | None = None,
+    local_files_only: bool = False,
+    progress: bool | None = None,
+) -> FeatureExtractor: ...
+
+
 def load(
     name: str | Path,
     *,
@@ -38,7 +67,7 @@ def load(
     calibration: Sequence[VideoSource] | None = None,
     local_files_only: bool = False,
     progress: bool | None = None,
-) -> VideoNetwork:
+) -> FeatureExtractor:
     """Return a pretrained network, frozen and in eval mode.
 
     Parameters

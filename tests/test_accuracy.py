@@ -14,14 +14,14 @@ from golden_weights import deterministic_state, released_files
 
 from c3dhub.extract import extract_features
 from c3dhub.extraction.engines import inference_form, precision
+from c3dhub.extraction.extracting import FeatureExtractor
 from c3dhub.hub import create_model
-from c3dhub.networks import VideoNetwork
 
 NETWORKS = ("resnet-18", "resnet-34", "resnet-50", "resnext-101")
 STAGES = ("layer2", "layer4", "avgpool", "logits")
 
 
-def load_golden(name: str) -> VideoNetwork:
+def load_golden(name: str) -> FeatureExtractor:
     """Return a released network with its deterministic weights."""
     network = create_model(f"{name.replace('-', '')}_kinetics", device="cpu").eval()
     state = deterministic_state(released_files()[f"{name}-kinetics.pth"].keys)
@@ -31,7 +31,7 @@ def load_golden(name: str) -> VideoNetwork:
     return network.requires_grad_(False)
 
 
-def features_of(network: VideoNetwork) -> dict[str, np.ndarray]:
+def features_of(network: FeatureExtractor) -> dict[str, np.ndarray]:
     """Return the pooled features of the first second of every video: stage -> (n, D)."""
     found = [extract_features(path, model=network, stages=STAGES, end=1.1) for path in footage()]
     return {name: np.concatenate([features[name] for features in found]) for name in STAGES}

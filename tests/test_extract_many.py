@@ -21,8 +21,9 @@ from c3dhub.base.errors import VideoError
 from c3dhub.clips.reading import ClipSpan
 from c3dhub.clips.rule import ClipRule
 from c3dhub.extract import extract_features, extract_many
-from c3dhub.extraction.computing import Rows
 from c3dhub.extraction.features import Features
+from c3dhub.extraction.network import Rows
+from c3dhub.extraction.options import ReadOptions
 from c3dhub.extraction.pipeline import Batch, Ended, Opened, Reading, compute, read_batches
 from c3dhub.networks import VideoNetwork
 
@@ -51,7 +52,7 @@ def test_every_video_gets_the_features_that_it_gets_alone(
 
 
 def test_batches_run_across_videos(videos: list[Path], tiny: VideoNetwork) -> None:
-    events = read_batches(videos, Reading(ClipRule(), tiny.transforms, size=4))
+    events = read_batches(videos, Reading(ClipRule(), tiny.transforms, ReadOptions(batch_size=4)))
     batches = [event for event in events if isinstance(event, Batch)]
     assert [len(batch.frames) for batch in batches] == [4, 4, 4, 1]  # 3 + 1 + 1 + 7 + 1 clips
     owners = [number for batch in batches for number, _ in batch.owners]

@@ -18,7 +18,6 @@ import torch
 from make_video import write_video
 
 from c3dhub.extract import extract_features
-from c3dhub.extraction.computing import start
 from c3dhub.extraction.engines import CompiledNetwork, inference_form, precision
 from c3dhub.hub import create_model, load
 from c3dhub.networks import VideoNetwork
@@ -129,11 +128,11 @@ def test_extracted_features_are_those_of_the_plain_network(
 
 def test_threads_may_share_a_form(form: CompiledNetwork) -> None:
     batches = [torch.randint(0, 256, (n, 16, 112, 112, 3), dtype=torch.uint8) for n in (1, 7, 4, 9)]
-    alone = [start(form, frames, stages=("avgpool",), pool=True)() for frames in batches]
+    alone = [form.start(frames, stages=("avgpool",), pool=True)() for frames in batches]
     found: dict[int, Any] = {}
 
     def work(number: int) -> None:
-        pending = start(form, batches[number], stages=("avgpool",), pool=True)
+        pending = form.start(batches[number], stages=("avgpool",), pool=True)
         found[number] = pending()
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(len(batches))]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -98,6 +99,7 @@ def test_a_network_that_cannot_be_saved_creates_no_repository(
 ) -> None:
     from c3dhub.extraction.engines import inference_form
 
+    form: Any = inference_form(tiny)
     with pytest.raises(ValueError, match="cannot be saved"):
-        inference_form(tiny).push_to_hub("lab/tiny", token="hf_test")
+        form.push_to_hub("lab/tiny", token="hf_test")
     assert hub.created == []

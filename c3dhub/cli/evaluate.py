@@ -8,7 +8,15 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from .options import add_dataset_options, add_model_options, dataset_options, network_of, say
+from .options import (
+    add_dataset_options,
+    add_model_options,
+    add_options,
+    chosen_options,
+    dataset_options,
+    network_of,
+    say,
+)
 from .outputs import plan_table
 
 if TYPE_CHECKING:
@@ -29,19 +37,7 @@ def add_parsers(subparsers: Any) -> None:
     add_model_options(evaluate)
     _add_protocol_options(evaluate)
     output = evaluate.add_argument_group("decoding and output")
-    output.add_argument(
-        "--errors",
-        choices=("raise", "strict"),
-        default="raise",
-        help="raise (default): of a video that breaks off count what came before; strict: leave "
-        "it out",
-    )
-    output.add_argument(
-        "--decode",
-        choices=("exact", "fast"),
-        default="exact",
-        help="fast: H.264 and large frames in less time, pixels off by about one grey level",
-    )
+    add_options(output, "errors", "decode")
     output.add_argument(
         "--predictions", metavar="FILE.csv", help="write what each video was taken for"
     )
@@ -59,19 +55,7 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
         help="crops of every frame: its centre (default), three along the long side, or corners, "
         "centre and their mirror images",
     )
-    for option, text in (
-        ("--clip-len", "frames of a clip (default: the model's)"),
-        ("--clip-stride", "frames between clip starts (default: clips touch)"),
-    ):
-        protocol.add_argument(option, type=int, metavar="N", help=text)
-    protocol.add_argument(
-        "--frame-stride",
-        type=int,
-        default=1,
-        metavar="N",
-        help="frames between the frames of a clip (default: 1)",
-    )
-    protocol.add_argument("--fps", type=float, metavar="X", help="resample to X frames per second")
+    add_options(protocol, "clip_len", "clip_stride", "frame_stride", "fps")
 
 
 def run_evaluate(args: argparse.Namespace) -> int:
@@ -80,14 +64,13 @@ def run_evaluate(args: argparse.Namespace) -> int:
     network = network_of(args)
     from ..learning.evaluation import evaluate
 
-    names = ("crops", "clip_len", "clip_stride", "frame_stride", "fps")
-    more = ("batch_size", "errors", "decode")
     found = evaluate(
         args.data,
         model=network,
         progress=not args.quiet and sys.stderr.isatty(),
+        crops=args.crops,
         **dataset_options(args),
-        **{name: getattr(args, name) for name in (*names, *more)},
+        **chosen_options(args),
     )
     if table is not None:
         found.save_predictions(table)

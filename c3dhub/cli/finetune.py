@@ -8,6 +8,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .options import add_options
+
 if TYPE_CHECKING:
     from ..learning.datasets import VideoList
     from ..learning.training import FinetuneResult
@@ -112,9 +114,7 @@ def _add_recipe(group: Any) -> None:
         "--micro-batch", type=int, metavar="N",
         help="clips at once; BatchNorm of trained layers sees these (default: 16)",
     )  # fmt: skip
-    group.add_argument(
-        "--clip-len", type=int, metavar="N", help="frames of a clip (default: the model's)"
-    )
+    add_options(group, "clip_len")
     group.add_argument(
         "--augmentation", choices=("paper", "none"), default="paper",
         help="paper: multi-scale corner crops and flips (default); none: the centre",
@@ -129,7 +129,7 @@ def _add_run(group: Any) -> None:
     group.add_argument(
         "--workers", type=int, metavar="N", help="processes that decode (default: one per core)"
     )
-    group.add_argument("--device", metavar="NAME", help="cpu, cuda, mps (default: the best)")
+    add_options(group, "device")
     group.add_argument(
         "--resume", choices=("auto", "never", "must"), default="auto",
         help="auto (default) goes on where DIR holds the same run; must, never insist",

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from ..networks import VideoNetwork
+from ..extraction.options import ComputeOptions, ExtractOptions
 
-_PRECISIONS = ("float32", "bfloat16", "float16", "int8", "auto")
+if TYPE_CHECKING:
+    from ..extraction.extracting import FeatureExtractor
+
+
+def add_options(group: Any, *names: str) -> None:
+    """Add options of :class:`c3dhub.ExtractOptions` by name, as their fields declare them."""
+    declared = {each.name: each for each in fields(ExtractOptions)}
+    for name in names:
+        flags = ["--stages", "--stage"] if name == "stages" else [f"--{name.replace('_', '-')}"]
+        group.add_argument(*flags, default=declared[name].default, **declared[name].metadata)
+
+
+def chosen_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return those options by keyword that a command has, beside what :func:`network_of` reads."""
+    known = {each.name for each in fields(ExtractOptions)}
+    known -= {each.name for each in fields(ComputeOptions)}
+    return {name: value for name, value in vars(args).items() if name in known}
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -28,29 +44,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="NAME is an architecture, "
         "given random weights (seed 0): tries everything out, knows nothing",
     )
-    model.add_argument(
-        "--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best)"
-    )
-    model.add_argument(
-        "--precision", choices=_PRECISIONS, help="default: float32; auto: what the hardware is for"
-    )
-    model.add_argument(
-        "--engine",
-        choices=("torch", "openvino"),
-        help="what computes (default: torch, for int8 openvino); see `c3dhub bench`",
-    )
-    model.add_argument(
-        "--calibration",
-        action="append",
-        metavar="VIDEO",
-        help="int8: measure ranges with this video, may be repeated (default: bundled clips)",
-    )
-    model.add_argument(
-        "--batch-size",
-        type=int,
-        metavar="N",
-        help="clips at once (default: fitted to the free memory)",
-    )
+    add_options(model, "device", "precision", "engine", "calibration", "batch_size")
     model.add_argument("--offline", action="store_true", help="never touch the network")
 
 
@@ -78,14 +72,15 @@ def dataset_options(args: argparse.Namespace) -> dict[str, Any]:
     return {**chosen, "classes": classes}
 
 
-def network_of(args: argparse.Namespace) -> VideoNetwork:
+def network_of(args: argparse.Namespace) -> FeatureExtractor:
     """Return the network that the options ask for, in its inference form."""
+    # All of this imports torch, for which no parser and no --help should wait.
+    import torch
+
     from .. import hub
     from ..extraction.engines import inference_form
 
     if args.random_weights:
-        import torch
-
         torch.manual_seed(0)
         say(f"{args.model}: random weights, for trying things out; the features mean nothing")
         network = hub.create_model(args.model, device=args.device)

@@ -9,7 +9,15 @@ import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from .options import add_dataset_options, add_model_options, dataset_options, network_of, say
+from .options import (
+    add_dataset_options,
+    add_model_options,
+    add_options,
+    chosen_options,
+    dataset_options,
+    network_of,
+    say,
+)
 from .outputs import plan_table
 
 if TYPE_CHECKING:
@@ -84,32 +92,14 @@ def _add_test_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_row_options(parser: argparse.ArgumentParser) -> None:
     rows = parser.add_argument_group("features of a video")
-    rows.add_argument(
-        "--stages",
-        "--stage",
-        default="avgpool",
-        metavar="A,B",
-        help="stages, put side by side: layer1 .. layer4, avgpool, logits (default: avgpool)",
-    )
+    add_options(rows, "stages")
     rows.add_argument(
         "--pooling",
         choices=("mean", "max", "mean+max"),
         default="mean",
         help="over the clips of a video (default: mean)",
     )
-    for option, text in (
-        ("--clip-len", "frames of a clip (default: the model's)"),
-        ("--clip-stride", "frames between clip starts (default: clips touch)"),
-    ):
-        rows.add_argument(option, type=int, metavar="N", help=text)
-    rows.add_argument(
-        "--frame-stride",
-        type=int,
-        default=1,
-        metavar="N",
-        help="frames between the frames of a clip (default: 1)",
-    )
-    rows.add_argument("--fps", type=float, metavar="X", help="resample to X frames per second")
+    add_options(rows, "clip_len", "clip_stride", "frame_stride", "fps")
     rows.add_argument(
         "--cache",
         metavar="FOLDER",
@@ -139,16 +129,15 @@ def run_probe(args: argparse.Namespace) -> int:
     # What is wrong about the data shows before a model is downloaded.
     plan = Plan(args.folds, args.leave_one_group_out, args.seed)
     Task.of(train, test, groups=args.groups, plan=plan)
-    names = ("classifier", "pooling", "clip_len", "clip_stride", "frame_stride", "fps", "groups")
-    more = ("folds", "leave_one_group_out", "seed", "batch_size")
+    names = ("classifier", "pooling", "groups", "folds", "leave_one_group_out", "seed")
     found = probe(
         train,
         test=test,
         model=network_of(args),
-        stages=tuple(part.strip() for part in args.stages.split(",") if part.strip()),
         cache=False if args.no_cache else args.cache or True,
         progress=not args.quiet and sys.stderr.isatty(),
-        **{name: getattr(args, name) for name in (*names, *more)},
+        **{name: getattr(args, name) for name in names},
+        **chosen_options(args),
     )
     if table is not None:
         found.write_confusion(table)

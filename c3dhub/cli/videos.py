@@ -6,16 +6,17 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base.errors import C3DHubError
-from ..clips.rule import Align, Preset, Tail
-from .options import add_model_options, network_of, say
+from ..clips.rule import ClipOptions
+from .options import add_model_options, add_options, chosen_options, network_of, say
 from .outputs import features_json, plan_outputs, show_classes, show_features
 
 if TYPE_CHECKING:
+    from ..extraction.extracting import FeatureExtractor
     from ..extraction.features import Features
-    from ..networks import VideoNetwork
 
 T = TypeVar("T")
 
@@ -36,16 +37,11 @@ def add_parsers(subparsers: Any) -> None:
         help="where the features are written; a "
         "folder for several videos. Without it they are only shown",
     )
-    extract.add_argument(
-        "--stages",
-        default="avgpool",
-        metavar="A,B",
-        help="stages, separated by commas: stem, layer1 .. layer4 (DenseNet: denseblock1 .. 4), "
-        "avgpool, logits (default: avgpool)",
-    )
+    add_options(extract, "stages")
     extract.add_argument(
         "--maps",
-        action="store_true",
+        dest="pool",
+        action="store_false",
         help="keep whole maps (C, T, H, W) instead of their mean over time and space",
     )
     extract.set_defaults(run=run_extract)
@@ -66,60 +62,15 @@ def _add_common(parser: argparse.ArgumentParser, *, nargs: str) -> None:
     parser.add_argument("video", nargs=nargs, metavar="VIDEO", help="file or folder of images")
     add_model_options(parser)
     clips = parser.add_argument_group("clips")
-    clips.add_argument(
-        "--preset",
-        choices=get_args(Preset),
-        default="sliding",
-        help="sliding (default) or paper2018, which pads nothing",
-    )
-    for option, text in (
-        ("--clip-len", "frames of a clip (default: the model's)"),
-        ("--clip-stride", "frames between clip starts (default: clips touch)"),
-    ):
-        clips.add_argument(option, type=int, metavar="N", help=text)
-    clips.add_argument(
-        "--frame-stride",
-        type=int,
-        default=1,
-        metavar="N",
-        help="frames between the frames of a clip (default: 1)",
-    )
-    clips.add_argument("--fps", type=float, metavar="X", help="resample to X frames per second")
-    clips.add_argument("--start", type=float, metavar="S", help="seconds to start at")
-    clips.add_argument("--end", type=float, metavar="S", help="seconds to end before")
-    clips.add_argument(
-        "--tail",
-        choices=get_args(Tail),
-        default="loop",
-        help="what completes the last clip (default: loop)",
-    )
-    clips.add_argument(
-        "--align",
-        choices=get_args(Align),
-        default="start",
-        help="a clip starts at its time or is centred on it (default: start)",
-    )
-
+    add_options(clips, *(each.name for each in fields(ClipOptions)))
     output = parser.add_argument_group("decoding and output")
-    output.add_argument(
-        "--errors",
-        choices=("raise", "strict"),
-        default="raise",
-        help="raise (default): keep what came before a decoding error; strict: fail",
-    )
-    output.add_argument(
-        "--decode",
-        choices=("exact", "fast"),
-        default="exact",
-        help="fast: H.264 and large frames in less time, pixels off by about one grey level",
-    )
+    add_options(output, "errors", "decode")
     output.add_argument("--json", action="store_true", help="print JSON")
     output.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
 
 def run_extract(args: argparse.Namespace) -> int:
     """Extract every video; return 0, or 1 where some failed."""
-    stages = tuple(part.strip() for part in args.stages.split(",") if part.strip())
     targets = plan_outputs(args.video, args.output)
     network = network_of(args)
     from ..extract import extract_many
@@ -133,7 +84,7 @@ def run_extract(args: argparse.Namespace) -> int:
         return features_json(video, features, target)
 
     options = _options(args, network)
-    return _each(args, extract_many(args.video, stages=stages, pool=not args.maps, **options), show)
+    return _each(args, extract_many(args.video, **options), show)
 
 
 def run_classify(args: argparse.Namespace) -> int:
@@ -157,15 +108,12 @@ def run_classify(args: argparse.Namespace) -> int:
     return _each(args, found(), show)
 
 
-def _options(args: argparse.Namespace, network: VideoNetwork) -> dict[str, Any]:
+def _options(args: argparse.Namespace, network: FeatureExtractor) -> dict[str, Any]:
     """Return what extract_many and classify have in common."""
-    names = ("clip_len", "clip_stride", "frame_stride", "fps", "start", "end", "tail", "align")
-    more = ("preset", "batch_size", "errors", "decode")
     # Where one table after the other appears on the screen, they are the progress.
     shown = len(args.video) > 1 and not args.json and sys.stdout.isatty()
     progress = not args.quiet and sys.stderr.isatty() and not shown
-    chosen = {name: getattr(args, name) for name in (*names, *more)}
-    return {"model": network, "progress": progress, **chosen}
+    return {"model": network, "progress": progress, **chosen_options(args)}
 
 
 def _each(

@@ -17,8 +17,11 @@ by looping; ``paper2018`` is their feature extractor of 2018, which pads nothing
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
+
+from ..base.checks import check_choice, check_count, check_number
+from ..base.options import option
 
 Tail = Literal["loop", "repeat_last", "zero", "drop"]
 Align = Literal["start", "center"]
@@ -29,12 +32,12 @@ ZERO_FRAME = -1
 
 
 @dataclass(frozen=True)
-class ClipRule:
-    """How a video is cut into clips.
+class ClipOptions:
+    """How a video is to be cut into clips, before it is known for which network.
 
     Parameters
     ----------
-    clip_len: frames of a clip, at least 1.
+    clip_len: frames of a clip, at least 1; None is what the network was trained with (16 or 64).
     clip_stride: samples between clip starts; None takes ``clip_len * frame_stride``, so that clips
         touch and neither overlap nor leave gaps.
     frame_stride: samples between the frames of a clip.
@@ -50,25 +53,45 @@ class ClipRule:
     preset: ``"sliding"``: the first clip that overruns is completed and is the last.
         ``"paper2018"``: clips start while ``start < n - span`` and nothing is padded, so that with
         16-frame clips 16 frames give no clip and 32 frames give one.
+
+    Raises ValueError or TypeError for values that no video could be cut by.
     """
 
-    clip_len: int = 16
-    clip_stride: int | None = None
-    frame_stride: int = 1
-    fps: float | None = None
-    start: float | None = None
-    end: float | None = None
-    tail: Tail = "loop"
-    align: Align = "start"
-    preset: Preset = "sliding"
+    clip_len: int | None = option(
+        None, "frames of a clip (default: the model's)", metavar="N", kind=int
+    )
+    clip_stride: int | None = option(
+        None, "frames between clip starts (default: clips touch)", metavar="N", kind=int
+    )
+    frame_stride: int = option(
+        1, "frames between the frames of a clip (default: 1)", metavar="N", kind=int
+    )
+    fps: float | None = option(None, "resample to X frames per second", metavar="X", kind=float)
+    start: float | None = option(None, "seconds to start at", metavar="S", kind=float)
+    end: float | None = option(None, "seconds to end before", metavar="S", kind=float)
+    tail: Tail = option(
+        "loop", "what completes the last clip (default: loop)", choices=get_args(Tail)
+    )
+    align: Align = option(
+        "start",
+        "a clip starts at its time or is centred on it (default: start)",
+        choices=get_args(Align),
+    )
+    preset: Preset = option(
+        "sliding",
+        "sliding (default) or paper2018, which pads nothing",
+        choices=get_args(Preset),
+    )
 
     def __post_init__(self) -> None:
         for name in ("clip_len", "clip_stride", "frame_stride"):
-            _check_count(name, getattr(self, name), optional=name == "clip_stride")
-        for name, known in (("tail", Tail), ("align", Align), ("preset", Preset)):
-            _check_choice(name, getattr(self, name), get_args(known))
+            if getattr(self, name) is not None or name == "frame_stride":
+                check_count(name, getattr(self, name), of="frames")
         for name in ("fps", "start", "end"):
-            _check_number(name, getattr(self, name), positive=name == "fps")
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), positive=name == "fps")
+        for name, known in (("tail", Tail), ("align", Align), ("preset", Preset)):
+            check_choice(name, getattr(self, name), get_args(known))
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise ValueError(
                 f"end is {self.end} s and start {self.start} s; end must lie after start"
@@ -78,6 +101,23 @@ class ClipRule:
                 f"preset='paper2018' contradicts tail={self.tail!r}, align={self.align!r}: it pads "
                 "nothing and begins at the start; leave tail and align at their defaults"
             )
+
+    def rule(self, clip_len: int) -> ClipRule:
+        """Return the rule for a network that was trained with ``clip_len`` frames."""
+        given = {each.name: getattr(self, each.name) for each in fields(ClipOptions)}
+        return ClipRule(**{**given, "clip_len": self.clip_len or clip_len})
+
+
+@dataclass(frozen=True)
+class ClipRule(ClipOptions):
+    """How a video is cut into clips: :class:`ClipOptions` whose ``clip_len`` is settled, 16 if none
+    is given."""
+
+    clip_len: int = 16
+
+    def __post_init__(self) -> None:
+        check_count("clip_len", self.clip_len, of="frames")
+        super().__post_init__()
 
     @property
     def stride(self) -> int:
@@ -235,27 +275,3 @@ def _padded(tail: Tail, valid: tuple[int, ...], k: int) -> int:
     if tail == "repeat_last":
         return valid[-1] if k > 0 else valid[0]
     return valid[k % len(valid)]
-
-
-def _check_count(name: str, value: object, *, optional: bool) -> None:
-    if value is None and optional:
-        return
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}; it must be a whole number of frames")
-    if value < 1:
-        raise ValueError(f"{name} is {value}; it must be at least 1")
-
-
-def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}")
-
-
-def _check_number(name: str, value: object, *, positive: bool) -> None:
-    if value is None:
-        return
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}; it must be a number or None")
-    if not abs(value) < float("inf") or (positive and value <= 0):
-        rule = "a finite number above 0" if positive else "a finite number"
-        raise ValueError(f"{name} is {value}; it must be {rule}")

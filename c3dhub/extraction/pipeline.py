@@ -23,8 +23,9 @@ from ..base.errors import C3DHubError
 from ..clips.reading import Clip, ClipSpan, read_clips, stacked
 from ..clips.rule import ClipRule
 from ..clips.transforms import ClipTransform
-from ..video import Decode, Errors, Video, VideoSource, open_video
-from .computing import Pending, Rows
+from ..video import Video, VideoSource, open_video
+from .network import Pending, Rows
+from .options import ReadOptions
 
 T = TypeVar("T")
 
@@ -94,24 +95,21 @@ Event = Opened | Batch | Ended
 
 @dataclass(frozen=True)
 class Reading:
-    """How videos become batches: ``size`` clips in each, cut by ``rule``, scaled by ``transform``.
-
-    ``errors`` and ``decode`` are those of :func:`c3dhub.video.open_video`.
-    """
+    """How videos become batches: cut by ``rule``, scaled by ``transform``, read as ``options`` say,
+    whose ``batch_size`` is settled."""
 
     rule: ClipRule
     transform: ClipTransform
-    size: int
-    errors: Errors = "raise"
-    decode: Decode = "exact"
+    options: ReadOptions
 
     def open(self, video: VideoSource) -> Video:
         side = min(self.transform.contract.resize_size)
-        return open_video(video, errors=self.errors, decode=self.decode, short_side=side)
+        chosen = self.options
+        return open_video(video, errors=chosen.errors, decode=chosen.decode, short_side=side)
 
     def describe(self) -> dict[str, Any]:
         """Return what the provenance says of it."""
-        return {"clip_rule": self.rule.to_dict(), "decode": self.decode}
+        return {"clip_rule": self.rule.to_dict(), "decode": self.options.decode}
 
 
 def read_batches(videos: Iterable[VideoSource | Part], reading: Reading) -> Iterator[Event]:
@@ -126,7 +124,7 @@ def read_batches(videos: Iterable[VideoSource | Part], reading: Reading) -> Iter
                     continue
                 clips.append(event)
                 owners.append((number, event.span))
-                if len(clips) == reading.size:
+                if len(clips) == reading.options.batch_size:
                     yield _batch(clips, owners)
                     clips, owners = [], []
     except Exception:

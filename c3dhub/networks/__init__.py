@@ -11,9 +11,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..base.errors import UnknownModelError, near_matches
+from ..extraction.network import ClipNetwork
 from ..registry.config import ModelConfig
-from .blocks import VideoNetwork
 from .densenet import DenseNet
+from .network import VideoNetwork
 from .r2plus1d import R2Plus1D
 from .resnet import ResNet
 from .torchvision_resnet import TorchvisionResNet
@@ -131,7 +132,7 @@ def _kinds(value: object) -> set[object]:
 
 
 def stage_shapes(
-    network: VideoNetwork, clip_len: int, size: int = 112
+    network: ClipNetwork, clip_len: int, size: int = 112
 ) -> dict[str, tuple[int, ...]]:
     """Return the shape of each stage, (C, T, H, W) or (D,), for ``clip_len`` frames of size x size.
 
@@ -142,7 +143,7 @@ def stage_shapes(
     return {name: tuple(value.shape[1:]) for name, value in maps.items()}
 
 
-def count_flops(network: VideoNetwork, clip_len: int, size: int = 112) -> int:
+def count_flops(network: ClipNetwork, clip_len: int, size: int = 112) -> int:
     """Return the floating point operations of one clip's convolutions and linear layers.
 
     A multiplication and its addition count as 2.
@@ -154,7 +155,7 @@ def count_flops(network: VideoNetwork, clip_len: int, size: int = 112) -> int:
     return total
 
 
-def _on_meta(network: VideoNetwork, clip_len: int, size: int) -> tuple[torch.Tensor, VideoNetwork]:
+def _on_meta(network: ClipNetwork, clip_len: int, size: int) -> tuple[torch.Tensor, VideoNetwork]:
     with torch.device("meta"), torch.no_grad():
         clips = torch.empty(1, network.config.in_channels, clip_len, size, size)
         return clips, build(network.config).eval()

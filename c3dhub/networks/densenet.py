@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..registry.config import ModelConfig
-from .blocks import Blocks, VideoNetwork
+from .blocks import Blocks
 from .layers import BatchNorm3d, Conv3d
+from .network import VideoNetwork
 from .resnet import check_layers
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-
-from huggingface_hub import HfApi, ModelCard, ModelCardData
+from typing import TYPE_CHECKING
 
 from ..base.home import hub_endpoint
+from ..extraction.network import ClipNetwork
 from ..registry.config import ModelConfig
-from . import VideoNetwork
 from .saving import write_pretrained
 
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCard
 
-def save_pretrained(network: VideoNetwork, save_directory: str | Path) -> Path:
+
+def save_pretrained(network: ClipNetwork, save_directory: str | Path) -> Path:
     """Write ``model.safetensors`` and ``config.json``; see ``VideoNetwork.save_pretrained``."""
     if network.inference_precision is not None:
         raise ValueError(
@@ -28,7 +30,7 @@ def save_pretrained(network: VideoNetwork, save_directory: str | Path) -> Path:
 
 
 def push_to_hub(
-    network: VideoNetwork,
+    network: ClipNetwork,
     repo_id: str,
     *,
     commit_message: str,
@@ -38,6 +40,9 @@ def push_to_hub(
     create_pr: bool,
 ) -> str:
     """Upload weights, config and card in one commit; see ``VideoNetwork.push_to_hub``."""
+    # Here, because it takes long to import and most networks are never pushed.
+    from huggingface_hub import HfApi
+
     api = HfApi(endpoint=hub_endpoint(), token=token)
     with tempfile.TemporaryDirectory() as temporary:
         folder = save_pretrained(network, Path(temporary) / "model")
@@ -54,8 +59,10 @@ def push_to_hub(
     return str(commit)
 
 
-def model_card(network: VideoNetwork, repo_id: str) -> ModelCard:
+def model_card(network: ClipNetwork, repo_id: str) -> ModelCard:
     """Return the README of a repository on the Hub: what the network is and how it is loaded."""
+    from huggingface_hub import ModelCard, ModelCardData  # as in push_to_hub
+
     config, contract = network.config, network.config.input
     data = ModelCardData(
         library_name="c3dhub",

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from ..base.errors import near_matches
 from ..registry.config import ModelConfig
-from .blocks import VideoNetwork
 from .layers import BatchNorm3d, Conv3d
+from .network import VideoNetwork
 from .resnet import check_layers, make_layer, make_shortcut
 
 

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from ..base.errors import near_matches
 from ..registry.config import ModelConfig
-from .blocks import Blocks, VideoNetwork
+from .blocks import Blocks
 from .layers import BatchNorm3d, Conv3d, Size
+from .network import VideoNetwork
 
 BlockMaker = Callable[[int, int, int], nn.Module]  # (c_in, c_out, stride)
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from ..base.errors import near_matches
 from ..registry.config import ModelConfig
-from .blocks import Blocks, VideoNetwork
+from .blocks import Blocks
 from .layers import BatchNorm3d, Conv3d
+from .network import VideoNetwork
 from .r2plus1d import factor_channels
 from .resnet import check_layers, shortcut_b
 

@@ -16,14 +16,16 @@ from typing import Any
 
 import torch
 
+from ...base.choices import Engine, Precision
 from ...base.home import cache_home
 from ...base.version import __version__
-from ...networks import VideoNetwork
 from ...video import VideoSource
+from ..extracting import FeatureExtractor
+from ..options import ComputeOptions
 from . import calibration as calibration_clips
 from .compiled import CompiledNetwork
 from .folding import fold
-from .precision import Engine, Precision, native_bfloat16, resolve
+from .precision import native_bfloat16, resolve
 
 __all__ = [
     "CompiledNetwork",
@@ -38,17 +40,17 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 # network -> precision, engine, ... -> (state version, inference form); gone when the network is.
-_Forms = dict[tuple[str, ...], tuple[int, VideoNetwork]]
-_prepared: weakref.WeakKeyDictionary[VideoNetwork, _Forms] = weakref.WeakKeyDictionary()
+_Forms = dict[tuple[str, ...], tuple[int, FeatureExtractor]]
+_prepared: weakref.WeakKeyDictionary[FeatureExtractor, _Forms] = weakref.WeakKeyDictionary()
 
 
 def inference_form(
-    network: VideoNetwork,
+    network: FeatureExtractor,
     *,
     precision: Precision | None = None,
     engine: Engine | None = None,
     calibration: Sequence[VideoSource] | None = None,
-) -> VideoNetwork:
+) -> FeatureExtractor:
     """Return the inference form of ``network``, made on the first call and kept with it.
 
     Parameters
@@ -67,7 +69,7 @@ def inference_form(
     not count. Raises ValueError for what this device, hardware or installation cannot serve.
     """
     if network.inference_precision is not None:
-        _check_same(network, precision, engine)
+        network.check_same_form(ComputeOptions(precision=precision, engine=engine))
         return network
     name, chosen = resolve(precision or "float32", engine, network.device)
     if calibration is not None and name != "int8":
@@ -90,19 +92,9 @@ def inference_form(
     return form
 
 
-def _check_same(form: VideoNetwork, precision: str | None, engine: str | None) -> None:
-    have = {"precision": form.inference_precision, "engine": form.inference_engine}
-    for what, wanted in (("precision", precision), ("engine", engine)):
-        if wanted not in (None, "auto", have[what]):
-            raise ValueError(
-                f"{what} is {wanted!r} but this network was prepared for {have[what]!r}; load it "
-                f"again with the {what} you want"
-            )
-
-
 @torch.inference_mode(False)
 def _compiled(
-    network: VideoNetwork, precision: str, clips: torch.Tensor | None, calibration: str
+    network: FeatureExtractor, precision: str, clips: torch.Tensor | None, calibration: str
 ) -> CompiledNetwork:
     from .conversion import quantise, to_openvino
     from .prepared_models import stored_or_made
@@ -125,7 +117,9 @@ def _compiled(
     return CompiledNetwork(network, model, precision=precision, recipe=recipe)
 
 
-def _calibration_clips(network: VideoNetwork, videos: Sequence[VideoSource] | None) -> torch.Tensor:
+def _calibration_clips(
+    network: FeatureExtractor, videos: Sequence[VideoSource] | None
+) -> torch.Tensor:
     config = network.config
     if videos is not None:
         return calibration_clips.clips_of(
@@ -137,7 +131,7 @@ def _calibration_clips(network: VideoNetwork, videos: Sequence[VideoSource] | No
     )
 
 
-def _recipe(network: VideoNetwork, calibration: str | None) -> dict[str, Any]:
+def _recipe(network: FeatureExtractor, calibration: str | None) -> dict[str, Any]:
     """Return everything that decides what the prepared model is."""
     # Importing nncf takes seconds, which a start from the store need not spend.
     packages = ["openvino", "nncf"] if calibration is not None else ["openvino"]

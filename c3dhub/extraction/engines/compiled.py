@@ -5,25 +5,25 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...networks import VideoNetwork
 from ...registry.config import InputContract
+from ..extracting import FeatureExtractor
+from ..network import Pending, Rows
+from ..options import ComputeOptions
 from .signal_stack import away
-
-Outputs = dict[str, NDArray[np.float32]]
 
 _MOST_PLANS = 8  # each holds memory for the activations of several clips
 
 
-class CompiledNetwork(VideoNetwork):
+class CompiledNetwork(FeatureExtractor):
     """The inference form of a network on OpenVINO.
 
     Made by :func:`c3dhub.extraction.engines.inference_form`. It computes what the plain network
@@ -32,12 +32,13 @@ class CompiledNetwork(VideoNetwork):
     """
 
     def __init__(
-        self, plain: VideoNetwork, model: Any, *, precision: str, recipe: Mapping[str, Any]
+        self, plain: FeatureExtractor, model: Any, *, precision: str, recipe: Mapping[str, Any]
     ) -> None:
         super().__init__(plain.config)
         self.stage_names = plain.stage_names  # type: ignore[misc]
         self.num_features = plain.num_features
-        self.inherit_origin(plain, precision=precision, engine="openvino")
+        self.become_form_of(plain, precision=precision, engine="openvino")
+        self._plain_names = frozenset(dir(type(plain)))
         self.recipe = recipe  # calibration and versions, for the provenance
         self._model = model
         self._n_threads = torch.get_num_threads()
@@ -64,19 +65,15 @@ class CompiledNetwork(VideoNetwork):
             pixels.shape[1:], tuple(stages), pool=False, contract=None, alone=len(clips) == 1
         )
         return {
-            name: torch.from_numpy(value) for name, value in self._start(pixels, plan)().items()
+            name: torch.from_numpy(value) for name, value in self._begin(pixels, plan)().items()
         }
 
-    def start(self, frames: Tensor, *, stages: Sequence[str], pool: bool) -> Callable[[], Outputs]:
-        """Begin to compute uint8 clips (N, T, H, W, 3); the function returned waits for the result.
-
-        float32 (N, ...) per stage; ``pool`` takes maps to their mean over time and space.
-        """
+    def start(self, frames: Tensor, *, stages: Sequence[str], pool: bool) -> Pending:
         contract = self.config.input
         plan = _Plan(tuple(frames.shape[1:]), tuple(stages), pool=pool, contract=contract)
-        return self._start(frames.contiguous().numpy(), plan)
+        return self._begin(frames.contiguous().numpy(), plan)
 
-    def _start(self, clips: NDArray[Any], plan: _Plan) -> Callable[[], Outputs]:
+    def _begin(self, clips: NDArray[Any], plan: _Plan) -> Pending:
         with self._lock:
             if plan not in self._plans:
                 if len(self._plans) == _MOST_PLANS:
@@ -110,20 +107,34 @@ class CompiledNetwork(VideoNetwork):
             "PERFORMANCE_HINT": "LATENCY" if plan.alone else "THROUGHPUT",
         }
 
-    def reset_classifier(self, num_classes: int) -> NoReturn:
-        self._refuse("another classifier")
+    def prepared(self, compute: ComputeOptions) -> CompiledNetwork:
+        self.check_same_form(compute)
+        return self
 
-    def get_classifier(self) -> nn.Module:
-        self._refuse("a classifier of its own")
+    def engine_details(self) -> Mapping[str, Any]:
+        return {
+            "calibration": self.recipe["calibration"],
+            "engine_versions": self.recipe["versions"],
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        """Say why what the plain network has, such as ``reset_classifier``, is not here."""
+        if not name.startswith("_") and name in self._plain_names:
+            raise InferenceFormError(self._refusal(name))
+        return super().__getattr__(name)
 
     def __getstate__(self) -> NoReturn:
-        self._refuse("a pickle or a copy", TypeError)
+        raise TypeError(self._refusal("a pickle or a copy"))
 
-    def _refuse(self, what: str, kind: type[Exception] = ValueError) -> NoReturn:
-        raise kind(
+    def _refusal(self, what: str) -> str:
+        return (
             f"this is the inference form of {self.config.name} on OpenVINO, which cannot have "
             f"{what}; load the model without precision for that"
         )
+
+
+class InferenceFormError(ValueError, AttributeError):
+    """Something that only the plain network has: ``hasattr`` is False for it."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +194,7 @@ class _Lanes:
         self._busy: deque[tuple[Any, _Batch, int]] = deque()
         self._lock = threading.RLock()
 
-    def start(self, clips: NDArray[Any], stages: Sequence[str]) -> Callable[[], Outputs]:
+    def start(self, clips: NDArray[Any], stages: Sequence[str]) -> Pending:
         batch = _Batch(clips, len(stages))
         for row in range(len(clips)):
             with self._lock:
@@ -193,7 +204,7 @@ class _Lanes:
                 request.start_async([clips[row : row + 1]], share_inputs=True)
                 self._busy.append((request, batch, row))
 
-        def result() -> Outputs:
+        def result() -> Rows:
             while True:
                 with self._lock:
                     if batch.is_done:

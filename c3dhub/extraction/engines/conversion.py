@@ -17,14 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...networks import VideoNetwork
+from ..network import ClipNetwork
 from .signal_stack import away
 
 
 class _AllStages(nn.Module):
     """The network as a function from clips to the tuple of its stages."""
 
-    def __init__(self, network: VideoNetwork) -> None:
+    def __init__(self, network: ClipNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -33,7 +33,7 @@ class _AllStages(nn.Module):
 
 
 @torch.inference_mode(False)
-def to_openvino(form: VideoNetwork, *, clip_shape: tuple[int, int, int]) -> Any:
+def to_openvino(form: ClipNetwork, *, clip_shape: tuple[int, int, int]) -> Any:
     """Return the ``openvino.Model`` of a folded float32 network; takes clips (N, C, T, H, W).
 
     ``clip_shape`` is (T, H, W) of the clips that the graph is recorded with. Input and stages may

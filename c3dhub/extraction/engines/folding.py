@@ -9,18 +9,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from ...networks import VideoNetwork
+from ..extracting import FeatureExtractor
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @torch.inference_mode(False)  # what is made here outlives the caller's block
 @torch.no_grad()
-def fold(network: VideoNetwork, precision: str) -> VideoNetwork:
+def fold(network: FeatureExtractor, precision: str) -> FeatureExtractor:
     """Return a frozen copy of ``network`` that computes the same, faster."""
     tensors = [*network.parameters(), *network.buffers()]
     # A copy of the modules alone: it shares its tensors with the network until they are replaced.
-    form: VideoNetwork = copy.deepcopy(network, {id(tensor): tensor for tensor in tensors}).eval()
+    form: FeatureExtractor = copy.deepcopy(
+        network, {id(tensor): tensor for tensor in tensors}
+    ).eval()
     for conv_name, norm_name in _foldable(network):
         conv, norm = form.get_submodule(conv_name), form.get_submodule(norm_name)
         assert isinstance(conv, nn.Conv3d)
@@ -38,7 +40,7 @@ def fold(network: VideoNetwork, precision: str) -> VideoNetwork:
             module.register_parameter(name, nn.Parameter(own, requires_grad=False))
         for name, buffer in module.named_buffers(recurse=False):
             module.register_buffer(name, _own(buffer, _DTYPES[precision]))
-    form.inherit_origin(network, precision=precision)
+    form.become_form_of(network, precision=precision, engine="torch")
     return form
 
 
@@ -53,7 +55,7 @@ def _own(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return own.copy_(tensor.detach())
 
 
-def _foldable(network: VideoNetwork) -> list[tuple[str, str]]:
+def _foldable(network: FeatureExtractor) -> list[tuple[str, str]]:
     """Return (convolution, BatchNorm) names where the second reads what the first just wrote.
 
     Found by watching one pass on the meta device, so that no architecture needs a list of its own.

@@ -7,15 +7,13 @@ import importlib.util
 import platform
 import warnings
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 
-from ...base.errors import near_matches
+from ...base.checks import check_choice
+from ...base.choices import Engine, Precision
 from .signal_stack import away
-
-Precision = Literal["float32", "bfloat16", "float16", "int8", "auto"]
-Engine = Literal["torch", "openvino"]
 
 EXTRA_HINT = "pip install 'c3dhub[openvino]'"
 
@@ -30,9 +28,9 @@ def resolve(precision: str, engine: str | None, device: torch.device) -> tuple[s
 
     Raises ValueError for what device, hardware or installation cannot serve, and says what works.
     """
-    _check_choice("precision", precision, get_args(Precision))
+    check_choice("precision", precision, get_args(Precision))
     if engine is not None:
-        _check_choice("engine", engine, get_args(Engine))
+        check_choice("engine", engine, get_args(Engine))
     engine = engine or ("openvino" if precision == "int8" else "torch")
     if engine == "openvino":
         return _for_openvino(precision, device), engine
@@ -107,9 +105,3 @@ def _for_openvino(precision: str, device: torch.device) -> str:
             f"{', '.join(sorted(able))}; use 'float32'"
         )
     return precision
-
-
-def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        hint = near_matches(value, known)
-        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}.{hint}")

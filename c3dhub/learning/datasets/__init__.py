@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _WITH_TORCH = {
     "Augmentation": "augmentation",
-    "BrokenVideo": "reading",
+    "BrokenVideo": "training_clips",
     "ClipBatch": "batches",
     "View": "views",
     "evaluation_batches": "batches",

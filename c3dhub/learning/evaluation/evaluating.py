@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ...base.errors import C3DHubError, DatasetError
 from ...base.progress import Progress
-from ...clips.rule import ClipRule
 from ...extract import ready_network
-from ...extraction.computing import Pending, Rows, describe, fitting_batch_size, start
-from ...extraction.engines import Engine, Precision
+from ...extraction.computing import describe, fitting_batch_size
+from ...extraction.extracting import FeatureExtractor
+from ...extraction.network import ClipNetwork, Pending, Rows
+from ...extraction.options import EvaluateKeywords, ExtractOptions, Options, takes
 from ...extraction.pipeline import Part, Reading, VideoRows, compute, read_batches
 from ...extraction.predictions import softmax, top
-from ...networks import VideoNetwork
-from ...video import Decode, Errors
 from ..datasets import BrokenVideo, VideoItem, VideoList
 from ..datasets.recognition import Layout
 from .accuracy import MOST, Accuracy, label_ranks
@@ -31,30 +30,26 @@ from .crops import Crops, CropsTransform
 from .outcome import ClassAccuracy, Evaluation, VideoAnswer
 from .protocol import protocol_in_words
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 _STAGES = ("logits",)
 
 
+@takes(EvaluateKeywords)
 def evaluate(
     data: VideoList | str | Path,
     *,
-    model: VideoNetwork | str | Path,
+    model: FeatureExtractor | str | Path,
     layout: Layout | None = None,
     subset: str | None = None,
     split: int = 1,
     videos: str | Path | None = None,
     classes: Sequence[str] | str | Path | None = None,
     crops: Crops = "center",
-    clip_len: int | None = None,
-    clip_stride: int | None = None,
-    frame_stride: int = 1,
-    fps: float | None = None,
-    batch_size: int | None = None,
-    precision: Precision | None = None,
-    engine: Engine | None = None,
-    device: str | torch.device | None = None,
-    errors: Errors = "raise",
-    decode: Decode = "exact",
     progress: bool = False,
+    options: Options | None = None,
+    **given: Unpack[EvaluateKeywords],
 ) -> Evaluation:
     """Return how often a network is right about labelled videos.
 
@@ -70,12 +65,9 @@ def evaluate(
         what a network was trained on tells nothing.
     crops: ``"center"``, ``"three"`` along the long side, or ``"ten"``: corners, centre and mirror
         images, see :class:`c3dhub.learning.evaluation.CropsTransform`.
-    clip_len, clip_stride, frame_stride, fps: how videos are cut, see
-        :class:`c3dhub.ClipRule`.
-    batch_size: clips (crops each counted) that go through the network at once; None fits them to
-        the free memory.
-    precision, engine, device, errors, decode: as in :func:`c3dhub.extract_features`.
     progress: show videos done and time left on stderr.
+    options: a :class:`c3dhub.ExtractOptions` or a part of it, instead of the keywords below; a
+        batch is of crops, each counted.
 
     Raises
     ------
@@ -85,15 +77,11 @@ def evaluate(
 
     A video that cannot be read is left out of all figures and listed in ``broken``.
     """
-    network = ready_network(_name(model), device=device, precision=precision, engine=engine)
-    rule = ClipRule(
-        clip_len=network.config.clip_len if clip_len is None else clip_len,
-        clip_stride=clip_stride,
-        frame_stride=frame_stride,
-        fps=fps,
-    )
+    chosen = ExtractOptions.of(options, given, EvaluateKeywords)
+    network = ready_network(model, chosen)
+    rule = chosen.rule(network.config.clip_len)
     transform = CropsTransform(network.config.input, crops=crops)
-    size = fitting_batch_size(batch_size, network, rule)
+    size = fitting_batch_size(chosen.batch_size, network, rule)
     found = videos_to_evaluate(
         data, layout=layout, subset=subset, split=split, videos=videos, classes=classes
     )
@@ -101,7 +89,7 @@ def evaluate(
         found.classes, network.classes, num_classes=network.num_classes, origin=named(found)
     )
     n_clips = max(1, size // len(transform.weights))
-    reading = Reading(rule, transform, n_clips, errors, decode)
+    reading = Reading(rule, transform, replace(chosen, batch_size=n_clips))
     job = _Job(network, transform, reading, size)
     tally = _Tally(found, outputs, network.classes or found.classes, transform.weights)
     _run(job, found.items, tally, progress=progress)
@@ -112,7 +100,7 @@ def evaluate(
 class _Job:
     """What is done with every video: all of it checked, nothing of it about one video."""
 
-    network: VideoNetwork
+    network: ClipNetwork
     transform: CropsTransform
     reading: Reading
     size: int
@@ -122,7 +110,7 @@ class _Job:
         n_clips = len(frames)
         views, size = self.transform.views(frames), self.size
         parts = [views[first : first + size] for first in range(0, len(views), size)]
-        waiting = [start(self.network, part, stages=_STAGES, pool=True) for part in parts]
+        waiting = [self.network.start(part, stages=_STAGES, pool=True) for part in parts]
 
         def result() -> Rows:
             logits = np.concatenate([pending()["logits"] for pending in waiting])
@@ -230,7 +218,3 @@ def _run(job: _Job, items: Sequence[VideoItem], tally: _Tally, *, progress: bool
         for position, (item, rows) in enumerate(zip(items, done, strict=True)):
             tally.add(position, item, rows)
             bar.update(1)
-
-
-def _name(model: VideoNetwork | str | Path) -> VideoNetwork | str:
-    return str(model) if isinstance(model, Path) else model

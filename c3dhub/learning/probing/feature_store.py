@@ -25,7 +25,8 @@ from ...base.version import __version__
 from ...clips.rule import ClipRule
 from ...extraction.engines import CompiledNetwork, tensors_digest
 from ...extraction.features import Features, load_features
-from ...networks import VideoNetwork
+from ...extraction.network import ClipNetwork
+from ...extraction.options import ExtractOptions
 from ...weights.cache import Cache
 
 _FORMAT = 1
@@ -87,7 +88,7 @@ class FeatureStore:
         replace(features, provenance=noted).save(path)
 
 
-def recipe_of(form: VideoNetwork, *, stages: tuple[str, ...], decode: str) -> dict[str, Any]:
+def recipe_of(form: ClipNetwork, options: ExtractOptions) -> dict[str, Any]:
     """Return everything but video and clip rule that decides the features of an inference form."""
     if isinstance(form, CompiledNetwork):
         weights: Any = form.recipe  # its weights, calibration and versions
@@ -102,8 +103,8 @@ def recipe_of(form: VideoNetwork, *, stages: tuple[str, ...], decode: str) -> di
         "precision": form.inference_precision,
         "engine": form.inference_engine,
         "device": form.device.type,
-        "stages": stages,
-        "decode": decode,
+        "stages": tuple(options.stages),
+        "decode": options.decode,
     }
 
 

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from ...base.errors import C3DHubError, FeaturesError
 from ...base.home import cache_home
 from ...base.progress import Progress
-from ...clips.rule import ClipRule, Tail
-from ...extract import extract_many, ready_network
-from ...extraction.computing import fitting_batch_size
-from ...extraction.engines import Engine, Precision
+from ...clips.rule import ClipRule
+from ...extract import ready_network
+from ...extraction.extracting import FeatureExtractor, extract
 from ...extraction.features import Features
+from ...extraction.network import ClipNetwork
+from ...extraction.options import ExtractOptions
 from ...hub import load
-from ...networks import VideoNetwork
 from ...registry.config import CONFIG_FILE, WEIGHTS_FILE
-from ...video import Decode, VideoSource, open_video
+from ...video import VideoSource, open_video
 from .feature_store import FeatureStore, default_folder, recipe_of
 from .pooling import Pooling, check_pooling, row_names, video_row
 
@@ -61,51 +61,29 @@ class FrozenFeatures:
     ``network`` is prepared on creation, so that wrong settings are errors before a video is read.
     """
 
-    model: VideoNetwork | str | Path
-    stages: Sequence[str] = ("avgpool",)
+    model: FeatureExtractor | str | Path
+    options: ExtractOptions = field(default_factory=ExtractOptions)
     pooling: Pooling = "mean"
-    clip_len: int | None = None
-    clip_stride: int | None = None
-    frame_stride: int = 1
-    fps: float | None = None
-    tail: Tail = "loop"
-    precision: Precision | None = None
-    engine: Engine | None = None
-    device: str | torch.device | None = None
-    batch_size: int | None = None
-    decode: Decode = "exact"
     cache: bool | str | Path = True
-    network: VideoNetwork = field(init=False, repr=False)
+    network: ClipNetwork = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_pooling(self.pooling)
         if not isinstance(self.cache, (bool, str, Path)):
             raise TypeError(f"cache is {self.cache!r}; it must be True, False or a folder")
-        network = ready_network(
-            _loaded(self.model, self.device),
-            device=self.device,
-            precision=self.precision,
-            engine=self.engine,
-        )
-        network.check_stages(self.stages)
+        network = ready_network(_loaded(self.model, self.options.device), self.options)
+        network.check_stages(self.options.stages)
         object.__setattr__(self, "network", network)
-        fitting_batch_size(self.batch_size, network, self.rule)
 
     @property
     def rule(self) -> ClipRule:
-        """How whole videos are cut into clips. Raises ValueError for a rule that cannot be."""
-        return ClipRule(
-            clip_len=self.network.config.clip_len if self.clip_len is None else self.clip_len,
-            clip_stride=self.clip_stride,
-            frame_stride=self.frame_stride,
-            fps=self.fps,
-            tail=self.tail,
-        )
+        """How whole videos are cut into clips."""
+        return self.options.rule(self.network.config.clip_len)
 
     @property
     def names(self) -> list[str]:
         """Names of the D columns."""
-        return row_names(self.network, stages=self.stages, pooling=self.pooling)
+        return row_names(self.network, stages=self.options.stages, pooling=self.pooling)
 
     def rows(self, excerpts: Sequence[Excerpt], *, progress: bool = False) -> FeatureRows:
         """Return a row for each excerpt; NaN for those that cannot be read."""
@@ -114,7 +92,9 @@ class FrozenFeatures:
             if not isinstance(result, Features):
                 found.failures[position] = result
                 continue
-            found.rows[position] = video_row(result, stages=self.stages, pooling=self.pooling)
+            found.rows[position] = video_row(
+                result, stages=self.options.stages, pooling=self.pooling
+            )
             if result.warnings:
                 found.warnings[position] = result.warnings
         return found
@@ -141,7 +121,7 @@ class FrozenFeatures:
         if self.cache is False:
             return None
         root = default_folder() if self.cache is True else Path(self.cache).expanduser()
-        recipe = recipe_of(self.network, stages=tuple(self.stages), decode=self.decode)
+        recipe = recipe_of(self.network, self.options)
         return FeatureStore(root, recipe)
 
     def _rule_of(self, excerpt: Excerpt) -> ClipRule:
@@ -162,20 +142,9 @@ class FrozenFeatures:
         self, store: FeatureStore | None, excerpts: Sequence[Excerpt], positions: Iterable[int]
     ) -> Iterator[tuple[int, Features | C3DHubError]]:
         for (start, end), group in _by_span(excerpts, positions).items():
-            results = extract_many(
-                [excerpts[position].video for position in group],
-                model=self.network,
-                stages=self.stages,
-                clip_len=self.clip_len,
-                clip_stride=self.clip_stride,
-                frame_stride=self.frame_stride,
-                fps=self.fps,
-                start=start,
-                end=end,
-                tail=self.tail,
-                batch_size=self.batch_size,
-                decode=self.decode,
-            )
+            videos = [excerpts[position].video for position in group]
+            options = replace(self.options, start=start, end=end)
+            results = extract(self.network, videos, options, progress=False)
             for position, (_, result) in zip(group, results, strict=True):
                 if store is not None and isinstance(result, Features):
                     store = self._keep(store, result, self._rule_of(excerpts[position]))
@@ -218,12 +187,14 @@ def _content(video: VideoSource, known: dict[str, str | None]) -> str | None:
 
 
 # The network that was loaded last: cross-validation asks for the same one again and again.
-_last: tuple[tuple[Any, ...], VideoNetwork] | None = None
+_last: tuple[tuple[Any, ...], FeatureExtractor] | None = None
 
 
-def _loaded(model: VideoNetwork | str | Path, device: str | torch.device | None) -> VideoNetwork:
+def _loaded(
+    model: FeatureExtractor | str | Path, device: str | torch.device | None
+) -> FeatureExtractor:
     global _last
-    if isinstance(model, VideoNetwork):
+    if isinstance(model, FeatureExtractor):
         return model
     key = (str(model), str(device), str(cache_home()))
     last = _last  # another thread may replace it meanwhile

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ...base.errors import near_matches
 from ...extraction.features import Features
-from ...networks import VideoNetwork, stage_shapes
+from ...extraction.network import ClipNetwork
+from ...networks import stage_shapes
 
 Pooling = Literal["mean", "max", "mean+max"]
 
@@ -43,7 +44,7 @@ def video_row(features: Features, *, stages: Sequence[str], pooling: Pooling) ->
     return np.concatenate(parts).astype(np.float32)
 
 
-def row_names(network: VideoNetwork, *, stages: Sequence[str], pooling: Pooling) -> list[str]:
+def row_names(network: ClipNetwork, *, stages: Sequence[str], pooling: Pooling) -> list[str]:
     """Return the names of the columns of :func:`video_row`, such as ``"avgpool_17"``.
 
     Example: with ``"mean+max"`` they are ``"avgpool_mean_0", ..., "avgpool_max_0", ...``.

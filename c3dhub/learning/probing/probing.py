@@ -6,18 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ...base.errors import DatasetError
-from ...clips.rule import Tail
 from ...extraction.computing import describe
-from ...extraction.engines import Engine, Precision
-from ...networks import VideoNetwork
-from ...video import Decode
+from ...extraction.extracting import FeatureExtractor
+from ...extraction.options import ExtractOptions, Options, RowKeywords, takes
 from ..datasets import BrokenVideo, VideoList
 from .classifiers import Classifier, Fitted, check_classifier, fit
 from .data import DataChoice, read_parts
@@ -27,34 +24,29 @@ from .pooling import Pooling
 from .scores import ProbeResult
 from .task import Plan, Task
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 Rows = NDArray[np.float32]
 
 
+@takes(RowKeywords)
 def probe(
     data: VideoList | str | Path,
     *,
-    model: VideoNetwork | str | Path,
+    model: FeatureExtractor | str | Path,
     test: VideoList | str | Path | None = None,
     split: int = 1,
     classifier: Classifier = "logistic",
-    stages: Sequence[str] = ("avgpool",),
     pooling: Pooling = "mean",
-    clip_len: int | None = None,
-    clip_stride: int | None = None,
-    frame_stride: int = 1,
-    fps: float | None = None,
-    tail: Tail = "loop",
     groups: str | None = None,
     folds: int | None = None,
     leave_one_group_out: bool = False,
     seed: int = 0,
-    precision: Precision | None = None,
-    engine: Engine | None = None,
-    device: str | torch.device | None = None,
-    batch_size: int | None = None,
-    decode: Decode = "exact",
     cache: bool | str | Path = True,
     progress: bool = False,
+    options: Options | None = None,
+    **given: Unpack[RowKeywords],
 ) -> ProbeResult:
     """Tell how well a simple classifier on frozen features knows the classes of videos.
 
@@ -71,15 +63,14 @@ def probe(
         video is predicted once, by a classifier that did not learn from its fold.
     split: for datasets with several official splits.
     classifier: ``"logistic"`` (regularisation chosen) or ``"knn"`` (number of neighbours chosen).
-    stages, pooling, clip_len, clip_stride, frame_stride, fps, tail, precision, engine, device,
-        batch_size, decode, cache: what a row is and how it is computed, see
-        :class:`c3dhub.VideoFeatures`.
+    pooling, cache: what a row is and where it is kept, see :class:`c3dhub.VideoFeatures`.
     groups: regular expression that finds in each file name what must not be both learned from and
         tested (a person, a scene, a recording); None takes the groups that the list has.
     folds: of the cross-validation; None is 5, or fewer where a class has fewer videos or groups.
     leave_one_group_out: one fold for each group instead.
     seed: decides the folds; all else is the same every time.
     progress: show videos done and time left on stderr.
+    options: a :class:`c3dhub.ExtractOptions` or a part of it, instead of the keywords below.
 
     Returns
     -------
@@ -100,22 +91,8 @@ def probe(
     whole = test is None and (folds is not None or leave_one_group_out)
     plan = Plan(folds, leave_one_group_out, seed)
     task = Task.of(*_parts(data, test, split=split, whole=whole), groups=groups, plan=plan)
-    frozen = FrozenFeatures(
-        model=model,
-        stages=stages,
-        pooling=pooling,
-        clip_len=clip_len,
-        clip_stride=clip_stride,
-        frame_stride=frame_stride,
-        fps=fps,
-        tail=tail,
-        precision=precision,
-        engine=engine,
-        device=device,
-        batch_size=batch_size,
-        decode=decode,
-        cache=cache,
-    )
+    chosen = ExtractOptions.of(options, given, RowKeywords)
+    frozen = FrozenFeatures(model, chosen, pooling=pooling, cache=cache)
     excerpts = [Excerpt(item.path, item.start, item.end) for item in task.videos.items]
     found = frozen.rows(excerpts, progress=progress)
     broken, warnings = _broken(task.videos, found), _warnings(task.videos, found)
@@ -225,7 +202,7 @@ def _warnings(videos: VideoList, found: FeatureRows) -> tuple[str, ...]:
 
 
 def _settings(frozen: FrozenFeatures, classifier: Classifier, seed: int) -> dict[str, Any]:
-    about = describe(frozen.network, stages=frozen.stages, pool=True)
+    about = describe(frozen.network, stages=frozen.options.stages, pool=True)
     rule = frozen.rule.to_dict()
     names = ("clip_len", "clip_stride", "frame_stride", "fps", "tail")
     return {
@@ -234,6 +211,6 @@ def _settings(frozen: FrozenFeatures, classifier: Classifier, seed: int) -> dict
         "pooling": frozen.pooling,
         "n_columns": len(frozen.names),
         "clip_rule": {name: rule[name] for name in names},
-        "decode": frozen.decode,
+        "decode": frozen.options.decode,
         **about,
     }

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ...base.errors import C3DHubError, DatasetError
-from ...clips.rule import Tail
-from ...extraction.engines import Engine, Precision
-from ...networks import VideoNetwork
-from ...video import Decode, VideoSource
+from ...extraction.extracting import FeatureExtractor
+from ...extraction.options import DEFAULTS, ExtractOptions, Options, RowKeywords, takes
+from ...video import VideoSource
 from .frozen import Excerpt, FrozenFeatures
 from .pooling import Pooling
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 try:
     from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -42,17 +42,17 @@ class VideoFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # i
     model: a name of :func:`c3dhub.list_models`, a folder or ``hf://`` reference, or a network. With
         a name, copies and pickles hold the name alone; a network is shared by clones and goes
         into pickles whole.
-    stages: their pooled features are put side by side, ``("layer3", "avgpool")`` for instance.
     pooling: how the clips of a video become one row: ``"mean"``, ``"max"``, or ``"mean+max"``,
         both side by side.
-    clip_len, clip_stride, frame_stride, fps, tail: how videos are cut into clips, see
-        :class:`c3dhub.ClipRule`.
-    precision, engine, device, batch_size, decode: as in :func:`c3dhub.extract_features`.
     errors: ``"raise"``: a video that cannot be read is an error, which names all of them, raised
         after the others are computed and kept. ``"nan"``: its row is NaN, and a warning names it.
     cache: True keeps features in ``C3DHUB_HOME/features``, a path in that folder, False nowhere.
         They are found again by the content of the video, the weights and all settings.
     progress: show videos done and time left on stderr.
+    options: a :class:`c3dhub.ExtractOptions` or a part of it; settings of the transformer's own
+        that differ from their defaults go before it.
+    others: as in :func:`c3dhub.extract_features`. ``stages`` are put side by side,
+        ``("layer3", "avgpool")`` for instance.
 
     Example::
 
@@ -61,43 +61,27 @@ class VideoFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # i
         probe.fit(paths, labels)
     """
 
+    @takes(RowKeywords)
     def __init__(
         self,
-        model: VideoNetwork | str | Path = "resnet50_kinetics",
+        model: FeatureExtractor | str | Path = "resnet50_kinetics",
         *,
-        stages: Sequence[str] = ("avgpool",),
         pooling: Pooling = "mean",
-        clip_len: int | None = None,
-        clip_stride: int | None = None,
-        frame_stride: int = 1,
-        fps: float | None = None,
-        tail: Tail = "loop",
-        precision: Precision | None = None,
-        engine: Engine | None = None,
-        device: str | torch.device | None = None,
-        batch_size: int | None = None,
-        decode: Decode = "exact",
         errors: Literal["raise", "nan"] = "raise",
         cache: bool | str | Path = True,
         progress: bool = False,
+        options: Options | None = None,
+        **given: Unpack[RowKeywords],
     ) -> None:
         # scikit-learn's rule: arguments are kept as they are and checked when they are used.
         self.model = model
-        self.stages = stages
         self.pooling = pooling
-        self.clip_len = clip_len
-        self.clip_stride = clip_stride
-        self.frame_stride = frame_stride
-        self.fps = fps
-        self.tail = tail
-        self.precision = precision
-        self.engine = engine
-        self.device = device
-        self.batch_size = batch_size
-        self.decode = decode
         self.errors = errors
         self.cache = cache
         self.progress = progress
+        self.options = options
+        for name in RowKeywords.__optional_keys__:
+            setattr(self, name, given.get(name, DEFAULTS[name]))
 
     def fit(self, X: Any, y: Any = None) -> VideoFeatures:  # noqa: N803  # scikit-learn's name
         """Check settings and input, load the network, and return self; ``y`` is not looked at.
@@ -139,9 +123,10 @@ class VideoFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # i
     def _frozen(self) -> FrozenFeatures:
         if self.errors not in ("raise", "nan"):
             raise ValueError(f"errors is {self.errors!r}; it must be 'raise' or 'nan'")
-        settings = self.get_params(deep=False)
-        del settings["errors"], settings["progress"]
-        return FrozenFeatures(**settings)
+        settings = {name: getattr(self, name) for name in RowKeywords.__optional_keys__}
+        changed = {name: value for name, value in settings.items() if value is not DEFAULTS[name]}
+        options = ExtractOptions.of(self.options, changed, RowKeywords)
+        return FrozenFeatures(self.model, options, pooling=self.pooling, cache=self.cache)
 
     def __sklearn_clone__(self) -> VideoFeatures:
         """Return an unfitted copy that shares the network: clones need no copy of its weights."""

@@ -14,6 +14,7 @@ import torch
 
 from ... import hub
 from ...base.errors import DatasetError
+from ...extraction.extracting import FeatureExtractor
 from ...networks import VideoNetwork, build
 from ..datasets import VideoList, check_training, hold_out, list_subsets, read_dataset
 from ..datasets.recognition import Layout
@@ -132,7 +133,7 @@ def prepare_network(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if isinstance(model, VideoNetwork):
+        if isinstance(model, FeatureExtractor):
             _check_trainable(model)
             given = copy.deepcopy(model).cpu()
         elif scratch and isinstance(model, str) and not Path(model).exists():
@@ -185,7 +186,7 @@ def _with_head(given: VideoNetwork, classes: Sequence[str]) -> VideoNetwork:
     return given
 
 
-def _check_trainable(network: VideoNetwork) -> None:
+def _check_trainable(network: FeatureExtractor) -> None:
     if network.inference_precision is not None:
         raise ValueError(
             f"model is the inference form in {network.inference_precision}: its BatchNorm is "
