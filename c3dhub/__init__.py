@@ -30,9 +30,10 @@ if TYPE_CHECKING:
         VideoError,
         WeightsUnavailableError,
     )
-    from .clips.rule import ClipRule
+    from .clips.rule import ClipOptions, ClipRule
     from .extract import classify, extract_features, extract_many
     from .extraction.features import Features, load_features
+    from .extraction.options import ComputeOptions, ExtractOptions, OutputOptions, ReadOptions
     from .hub import create_model, load
     from .learning.datasets import VideoItem, VideoList, read_dataset
     from .learning.evaluation import Evaluation, evaluate
@@ -49,16 +50,21 @@ if TYPE_CHECKING:
 _MODULES = {
     "C3DHubError": "base.errors",
     "CheckpointError": "base.errors",
+    "ClipOptions": "clips.rule",
     "ClipRule": "clips.rule",
+    "ComputeOptions": "extraction.options",
     "DatasetError": "base.errors",
     "Evaluation": "learning.evaluation",
+    "ExtractOptions": "extraction.options",
     "Features": "extraction.features",
     "FeaturesError": "base.errors",
     "InputContract": "registry.config",
     "ManifestError": "base.errors",
     "ModelConfig": "registry.config",
     "ModelEntry": "registry.manifest",
+    "OutputOptions": "extraction.options",
     "ProbeResult": "learning.probing.scores",
+    "ReadOptions": "extraction.options",
     "TrainingError": "base.errors",
     "UnknownModelError": "base.errors",
     "UnknownStageError": "base.errors",
@@ -85,16 +91,21 @@ _MODULES = {
 __all__ = [
     "C3DHubError",
     "CheckpointError",
+    "ClipOptions",
     "ClipRule",
+    "ComputeOptions",
     "DatasetError",
     "Evaluation",
+    "ExtractOptions",
     "Features",
     "FeaturesError",
     "InputContract",
     "ManifestError",
     "ModelConfig",
     "ModelEntry",
+    "OutputOptions",
     "ProbeResult",
+    "ReadOptions",
     "TrainingError",
     "UnknownModelError",
     "UnknownStageError",
