@@ -179,7 +179,7 @@ def test_options_are_values() -> None:
 def test_forms_on_any_engine_are_asked_in_one_way(tiny: VideoNetwork) -> None:
     pytest.importorskip("openvino")
     for engine in ("torch", "openvino"):
-        form = inference_form(tiny, engine=engine)  # type: ignore[arg-type]
+        form = inference_form(tiny, engine=engine)
         assert form.prepared(ComputeOptions(precision="float32")) is form
         with pytest.raises(ValueError, match="prepared for 'float32'; load it again"):
             form.prepared(ComputeOptions(precision="int8"))
