@@ -39,13 +39,16 @@ def _table(record: Record) -> list[str]:
     columns: list[Column] = [("way", ways), *_network_columns(record, ways)]
     for video in videos:
         columns += _video_columns(record, ways, video)
-    columns += _process_columns(record, ways, videos[0])
-    columns += _error_columns(record, ways, videos[0])
+    columns += _first_video_columns(record, ways, videos[0])
     return _lines([column for column in columns if any(column[1])])
 
 
+def _get(record: Record, ways: Sequence[str], what: str, video: str = "") -> list[Figure | None]:
+    return [record.get(what, way=way, video=video) for way in ways]
+
+
 def _network_columns(record: Record, ways: Sequence[str]) -> list[Column]:
-    found = [record.get("network", way=way) for way in ways]
+    found = _get(record, ways, "network")
     base = record.get("network", way=PLAIN)
     gflop = record.setup["gflop_per_clip"]
     return [
@@ -66,31 +69,28 @@ def _share(record: Record, figure: Figure) -> str:
 
 
 def _video_columns(record: Record, ways: Sequence[str], video: str) -> list[Column]:
-    found = [record.get("end to end", way=way, video=video) for way in ways]
-    overheads = [record.get(OVERHEAD, way=way, video=video) for way in ways]
+    found = _get(record, ways, "end to end", video)
     base = record.get("end to end", way=PLAIN, video=video)
     return [
         (f"{video} clips/s", _cells(found, number)),
         ("x", [_times(f, base) for f in found]),
-        ("/(d+n)", _cells(overheads, "{:.2f}".format)),
+        ("/(d+n)", _cells(_get(record, ways, OVERHEAD, video), "{:.2f}".format)),
     ]
 
 
-def _process_columns(record: Record, ways: Sequence[str], video: str) -> list[Column]:
-    found = [record.get("whole process", way=way, video=video) for way in ways]
-    memory = [record.get("memory", way=way, video=video) for way in ways]
+def _first_video_columns(record: Record, ways: Sequence[str], video: str) -> list[Column]:
+    """Return what is measured on the first video alone: whole processes, and errors."""
+    found = _get(record, ways, "whole process", video)
     base = record.get("whole process", way=PLAIN, video=video)
+    worst = _get(record, ways, "error avgpool, worst", video)
+    cosine = _get(record, ways, "cosine avgpool, worst", video)
     return [
         ("process s", _cells(found, number)),
         ("x", [_times(base, f) for f in found]),
-        ("MB", _cells(memory, "{:.0f}".format)),
+        ("MB", _cells(_get(record, ways, "memory", video), "{:.0f}".format)),
+        ("error", _cells(worst, "{:.1e}".format)),
+        ("cosine", _cells(cosine, "{:.5f}".format)),
     ]
-
-
-def _error_columns(record: Record, ways: Sequence[str], video: str) -> list[Column]:
-    worst = [record.get("error avgpool, worst", way=way, video=video) for way in ways]
-    cosine = [record.get("cosine avgpool, worst", way=way, video=video) for way in ways]
-    return [("error", _cells(worst, "{:.1e}".format)), ("cosine", _cells(cosine, "{:.5f}".format))]
 
 
 def _cells(figures: Sequence[Figure | None], form: Callable[[float], str]) -> list[str]:
