@@ -7,45 +7,58 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 
 def main() -> None:
     """Do the job that the arguments describe."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--way", required=True, help="'plain' or 'PRECISION ENGINE'")
+    parser.add_argument("--way", required=True, help="'plain, batch 1' or 'PRECISION ENGINE'")
     parser.add_argument("--model", required=True)
     parser.add_argument("--random-weights", action="store_true")
     parser.add_argument("--device")
     parser.add_argument("--video", required=True)
     parser.add_argument("--seconds", type=float, help="of the video; default: all")
     args = parser.parse_args()
-    clips = _plain(args) if args.way == "plain" else _ours(args)
-
-    from c3dhub.cli.bench.rates import peak_memory_mb
-
-    print(json.dumps({"clips": clips, "memory_mb": peak_memory_mb()}))
+    print(json.dumps({"clips": _extract(args), "memory_mb": peak_memory_mb()}))
 
 
-def _plain(args: argparse.Namespace) -> int:
-    import baseline
-
-    from c3dhub.cli.bench.forms import load_plain
+def _extract(args: argparse.Namespace) -> int:
+    """Return the number of clips. Each way imports its own: imports take time and memory, too."""
+    from c3dhub.cli.bench.forms import load_plain, make_form
 
     network = load_plain(args.model, random_weights=args.random_weights, device=args.device)
-    return len(baseline.features(Path(args.video), network=network, seconds=args.seconds))
+    if args.way.startswith("plain"):
+        import baseline
 
-
-def _ours(args: argparse.Namespace) -> int:
+        return len(baseline.features(Path(args.video), network=network, seconds=args.seconds))
     from c3dhub import extract_features
-    from c3dhub.cli.bench.forms import load_plain, make_form
-    from c3dhub.cli.bench.rates import end_after
+    from c3dhub.cli.bench.workloads import end_after
 
     precision, engine = args.way.split(" ")
-    network = load_plain(args.model, random_weights=args.random_weights, device=args.device)
     form = make_form(network, precision=precision, engine=engine)
     end = None if args.seconds is None else end_after(args.video, seconds=args.seconds)
     return len(extract_features(args.video, model=form, end=end))
+
+
+def peak_memory_mb() -> float | None:
+    """Return the most memory this process ever had, in 1e6 bytes; None where nobody tells."""
+    try:
+        # On Linux getrusage would count the process that started this one, too.
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+    except (OSError, IndexError):
+        return _from_getrusage()
+
+
+def _from_getrusage() -> float | None:
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 if __name__ == "__main__":

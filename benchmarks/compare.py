@@ -12,7 +12,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from c3dhub.cli.bench.record import Figure, Record, read_history
+from history import Record, higher_is_better, read_history
+
+from c3dhub.cli.bench.figures import Figure
+from c3dhub.cli.bench.report import aligned
 
 _NOISE = 0.05
 """Differences up to this share are not called better or worse."""
@@ -52,16 +55,17 @@ def choose(records: Sequence[Record], wanted: str) -> Record:
 
 def compare(a: Record, b: Record) -> str:
     """Return the lines: each figure of both, B over A, and which way it went."""
-    lines = [f"A: {_name(a)}, {a.date}", f"B: {_name(b)}, {b.date}", *_differences(a, b), ""]
-    old = {figure.key: figure for figure in a.figures}
+    runs = [", ".join(part for part in (_name(run), run.date) if part) for run in (a, b)]
+    lines = [f"A: {runs[0]}", f"B: {runs[1]}", *_differences(a, b), ""]
+    old = {_key(figure): figure for figure in a.figures}
     rows = [("what", "A", "B", "B/A", "")]
     for figure in b.figures:
-        if figure.key in old:
-            rows.append(_row(old.pop(figure.key), figure))
+        if _key(figure) in old:
+            rows.append(_row(old.pop(_key(figure)), figure))
         else:
             rows.append((_label(figure), "", _number(figure), "", "new"))
     rows += [(_label(figure), _number(figure), "", "", "gone") for figure in old.values()]
-    return "\n".join([*lines, *_aligned(rows)])
+    return "\n".join([*lines, *aligned(rows, left=1)])
 
 
 def _name(record: Record) -> str:
@@ -88,9 +92,15 @@ def _row(old: Figure, new: Figure) -> tuple[str, str, str, str, str]:
 
 def verdict(figure: Figure, ratio: float) -> str:
     """Return "better", "worse" or "" for a figure that is ``ratio`` times what it was."""
-    if figure.higher_is_better is None or abs(ratio - 1) <= _NOISE:
+    wanted = higher_is_better(figure)
+    if wanted is None or abs(ratio - 1) <= _NOISE:
         return ""
-    return "better" if (ratio > 1) == figure.higher_is_better else "worse"
+    return "better" if (ratio > 1) == wanted else "worse"
+
+
+def _key(figure: Figure) -> tuple[str, str, str, str]:
+    """Return what makes it comparable with a figure of another run."""
+    return figure.what, figure.way, figure.video, figure.unit
 
 
 def _label(figure: Figure) -> str:
@@ -99,15 +109,6 @@ def _label(figure: Figure) -> str:
 
 def _number(figure: Figure) -> str:
     return f"{figure.value:.4g} {figure.unit}"
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = []
-    for label, *cells in rows:
-        rest = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
-        lines.append("  ".join([label.ljust(widths[0]), *rest]).rstrip())
-    return lines
 
 
 if __name__ == "__main__":

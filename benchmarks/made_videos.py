@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -51,7 +52,7 @@ def cut(video: Path, folder: Path, *, seconds: float, most: int) -> tuple[list[P
         stream.thread_type = "AUTO"
         rate = Fraction(stream.average_rate or 25)
         per_piece = max(1, round(seconds * rate))
-        frames = _frames(container, stream)
+        frames = iter(container.decode(stream))
         size = stream.codec_context.width, stream.codec_context.height
         count = _whole_pieces(stream.frames, per_piece, most)
         with Writer(whole, size=size, fps=rate) as long:
@@ -81,17 +82,10 @@ def _copy_piece(
     if first is None:
         return False
     with Writer(path, size=size, fps=rate) as piece:
-        for index in range(count):
-            frame = first if index == 0 else next(frames, None)
-            if frame is None:
-                break
+        for frame in chain([first], islice(frames, count - 1)):
             piece.add(frame)
             long.add(frame)
     return True
-
-
-def _frames(container: Any, stream: Any) -> Iterator[Any]:
-    yield from container.decode(stream)
 
 
 class Writer:

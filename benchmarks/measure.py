@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,20 +14,21 @@ from tempfile import TemporaryDirectory
 import baseline
 from made_videos import cut
 
-from c3dhub.cli.bench.losses import footage_clips
-from c3dhub.cli.bench.rates import (
+from c3dhub.base.errors import C3DHubError
+from c3dhub.cli.bench.exactness import footage_clips
+from c3dhub.cli.bench.figures import Figure, rate_figures
+from c3dhub.cli.bench.one_model import Subject, error_figures
+from c3dhub.cli.bench.timing import Key, Timing, Work, interleaved
+from c3dhub.cli.bench.workloads import (
     decode_work,
     end_after,
     end_to_end_work,
-    many_videos_work,
-    matmul_precisions,
-    matmul_work,
+    matmul_works,
     network_work,
     warm_up,
 )
-from c3dhub.cli.bench.record import Figure, rate_figure, seconds_figure
-from c3dhub.cli.bench.short import Subject, error_figures
-from c3dhub.cli.bench.timing import Key, Timing, Work, interleaved
+from c3dhub.extract import extract_many
+from c3dhub.networks import VideoNetwork
 
 PLAIN = "plain, batch 1"
 PLAIN_BATCHED = "plain, batched"
@@ -72,53 +74,38 @@ def network_alone(subject: Subject, settings: Settings, *, say: Say) -> list[Fig
     """Return the rate of the network alone in every way, beside the matrix product's."""
     network, batch = subject.network, settings.batch
     clips = subject.clips[:batch]
-    works: dict[Key, Work] = {}
-    for precision in matmul_precisions(network.device):
-        work = matmul_work(precision, device=network.device, size=settings.matmul_size)
-        works["matmul", precision] = work
+    works = matmul_works(network.device, size=settings.matmul_size)
     works["network", PLAIN] = network_work(network, clips, batch=1)
     works["network", PLAIN_BATCHED] = network_work(network, clips, batch=batch)
-    for form in subject.forms:
-        works["network", form.way] = network_work(form.network, clips)
-    found = interleaved(works, repeats=2 * settings.repeats - 1, say=say)
-    units = {"matmul": "GFLOP/s", "network": "clips/s"}
-    return [rate_figure(what, t, unit=units[what], way=way) for (what, way), t in found.items()]
+    works |= {("network", form.way): network_work(form.network, clips) for form in subject.forms}
+    return rate_figures(interleaved(works, repeats=2 * settings.repeats - 1, say=say))
 
 
 def on_video(subject: Subject, settings: Settings, video: Path, *, say: Say) -> list[Figure]:
     """Return decoding alone, every way end to end, and what the two cost together."""
-    end = end_after(str(video), seconds=settings.seconds)
-    clips = footage_clips(str(video), network=subject.network, count=settings.batch)
-    works: dict[Key, Work] = {
-        ("decode", ""): decode_work(str(video), network=subject.network, end=end)
-    }
+    name, network = str(video), subject.network
+    end = end_after(name, seconds=settings.seconds)
+    clips = footage_clips(name, network=network, count=settings.batch)
+    works: dict[Key, Work] = {("decode", ""): decode_work(name, network=network, end=end)}
     for way, batch in ((PLAIN, 1), (PLAIN_BATCHED, settings.batch)):
-        works["end to end", way] = _baseline_work(subject, settings, video, batch=batch)
+        works["end to end", way] = _baseline_work(network, settings, video, batch=batch)
     for form in subject.forms:
         works["network", form.way] = network_work(form.network, clips)
-        work = end_to_end_work(str(video), network=form.network, end=end)
-        works["end to end", form.way] = work
-    warm_up(str(video), networks=[form.network for form in subject.forms])
+        works["end to end", form.way] = end_to_end_work(name, network=form.network, end=end)
+    warm_up(name, networks=[form.network for form in subject.forms])
     found = interleaved(works, repeats=settings.repeats, warm_up=0, say=say)
-    kept = [(key, timing) for key, timing in found.items() if key[0] != "network"]
-    rates = [
-        rate_figure(what, timing, unit="clips/s", way=way, video=video.name)
-        for (what, way), timing in kept
-    ]
-    return rates + [
+    kept = {key: timing for key, timing in found.items() if key[0] != "network"}
+    return rate_figures(kept, video=video.name) + [
         Figure(OVERHEAD, overhead(found, form.way), "times", form.way, video.name)
         for form in subject.forms
     ]
 
 
-def _baseline_work(subject: Subject, settings: Settings, video: Path, *, batch: int) -> Work:
+def _baseline_work(network: VideoNetwork, settings: Settings, video: Path, *, batch: int) -> Work:
     seconds = settings.seconds
-
-    def work() -> float:
-        rows = baseline.features(video, network=subject.network, batch=batch, seconds=seconds)
-        return float(len(rows))
-
-    return work
+    return lambda: float(
+        len(baseline.features(video, network=network, batch=batch, seconds=seconds))
+    )
 
 
 def overhead(found: dict[Key, Timing], way: str) -> float:
@@ -143,18 +130,31 @@ def short_videos(subject: Subject, settings: Settings, video: Path, *, say: Say)
             works["one long video", form.way] = end_to_end_work(str(whole), network=form.network)
             works["short videos", form.way] = many_videos_work(pieces, network=form.network)
         found = interleaved(works, repeats=settings.repeats, warm_up=0, say=say)
-    rates = [
-        rate_figure(what, timing, unit="clips/s", way=way, video=video.name)
-        for (what, way), timing in found.items()
-    ]
-    ratios = [
-        found["short videos", form.way].times_as_fast_as(found["one long video", form.way])
-        for form in forms
-    ]
-    return rates + [
-        Figure(SHORT_TO_LONG, ratio, "times", form.way, video.name, best)
-        for form, (ratio, best) in zip(forms, ratios, strict=True)
-    ]
+    figures = rate_figures(found, video=video.name)
+    for form in forms:
+        short, long = found["short videos", form.way], found["one long video", form.way]
+        ratio, best = times_as_fast(short, long)
+        figures.append(Figure(SHORT_TO_LONG, ratio, "times", form.way, video.name, best))
+    return figures
+
+
+def many_videos_work(videos: Sequence[Path], *, network: VideoNetwork) -> Work:
+    """Return work that extracts the pooled features of many videos. It raises what a video does."""
+
+    def work() -> float:
+        count = 0
+        for _, found in extract_many(videos, model=network):
+            if isinstance(found, C3DHubError):
+                raise found
+            count += len(found)
+        return float(count)
+
+    return work
+
+
+def times_as_fast(timing: Timing, other: Timing) -> tuple[float, float]:
+    """Return the rate of ``timing`` over that of ``other``: of the medians, of the best runs."""
+    return timing.rate / other.rate, timing.best_rate / other.best_rate
 
 
 def whole_processes(
@@ -166,54 +166,47 @@ def whole_processes(
     a short part of the video, for their memory alone.
     """
     memory: dict[str, float | None] = {}
-    timed = [way for way in WHOLE_WAYS if any(form.way == way for form in subject.forms)]
-    works: dict[Key, Work] = {
-        ("whole process", PLAIN): _process(
-            "plain", PLAIN, video, settings.whole_seconds, options, memory
-        )
-    }
-    for way in timed:
-        work = _process(way, way, video, settings.whole_seconds, options, memory)
-        works["whole process", way] = work
+
+    def process(way: str, seconds: float | None) -> Work:
+        limit = [] if seconds is None else ["--seconds", str(seconds)]
+        arguments = ["--way", way, "--video", str(video), *limit, *options]
+
+        def work() -> float:
+            clips, memory[way] = _run_child(arguments)
+            return clips
+
+        return work
+
+    served = [form.way for form in subject.forms]
+    timed = [PLAIN, *(way for way in WHOLE_WAYS if way in served)]
+    works = {("whole process", way): process(way, settings.whole_seconds) for way in timed}
     rounds = max(1, settings.repeats - 2)  # each takes minutes on a long video
     found = interleaved(works, repeats=rounds, warm_up=0, say=say)
-    for form in subject.forms:
-        if form.way not in memory:
-            say(f"memory: {form.way}")
-            seconds = min(_MEMORY_SECONDS, settings.whole_seconds or _MEMORY_SECONDS)
-            _process(form.way, form.way, video, seconds, options, memory)()
-    return [
-        *(seconds_figure(what, t, way=way, video=video.name) for (what, way), t in found.items()),
-        *(
-            Figure("memory", megabytes, "MB", way, video.name)
-            for way, megabytes in memory.items()
-            if megabytes is not None
-        ),
+    for way in served:
+        if way not in timed:
+            say(f"memory: {way}")
+            process(way, min(_MEMORY_SECONDS, settings.whole_seconds or _MEMORY_SECONDS))()
+    return [seconds_figure(key, t, video=video.name) for key, t in found.items()] + [
+        Figure("memory", megabytes, "MB", way, video.name)
+        for way, megabytes in memory.items()
+        if megabytes is not None
     ]
 
 
-def _process(
-    job: str,
-    way: str,
-    video: Path,
-    seconds: float | None,
-    options: Sequence[str],
-    memory: dict[str, float | None],
-) -> Work:
-    """Return work that runs ``child.py`` and notes its memory."""
-    limit = [] if seconds is None else ["--seconds", str(seconds)]
-    script = Path(__file__).with_name("child.py")
-    command = [sys.executable, str(script), "--way", job, "--video", str(video), *limit, *options]
+def _run_child(arguments: Sequence[str]) -> tuple[float, float | None]:
+    """Return the clips and the memory that ``child.py`` tells."""
+    command = [sys.executable, str(Path(__file__).with_name("child.py")), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
+    answer = json.loads(done.stdout.splitlines()[-1])
+    return float(answer["clips"]), answer["memory_mb"]
 
-    def work() -> float:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
-        answer = json.loads(done.stdout.splitlines()[-1])
-        memory[way] = answer["memory_mb"]
-        return float(answer["clips"])
 
-    return work
+def seconds_figure(key: Key, timing: Timing, *, video: str = "") -> Figure:
+    """Return the figure of a duration."""
+    (what, way), seconds = key, timing.seconds
+    return Figure(what, statistics.median(seconds), "s", way, video, min(seconds), len(seconds))
 
 
 def errors(subject: Subject) -> list[Figure]:

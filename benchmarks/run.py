@@ -13,16 +13,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import measure
+from history import Record, append_history, make_record
 from made_videos import make_video
 from measure import QUICK, Settings
 from table import render
 
 from c3dhub.base.errors import C3DHubError
+from c3dhub.cli.bench.exactness import footage_clips
 from c3dhub.cli.bench.forms import load_plain, prepare_forms
-from c3dhub.cli.bench.losses import footage_clips
-from c3dhub.cli.bench.record import Record, append_history, make_record
-from c3dhub.cli.bench.short import Subject
-from c3dhub.networks import VideoNetwork, count_flops
+from c3dhub.cli.bench.one_model import Subject, model_setup
 
 _ERROR_CLIPS = 16
 
@@ -93,7 +92,13 @@ def benchmark(args: argparse.Namespace, videos: list[Path]) -> Record:
     figures += measure.short_videos(subject, settings, videos[0], say=_say)
     figures += measure.whole_processes(subject, settings, videos[0], _model_options(args), say=_say)
     return make_record(
-        setup=_setup(args, network, settings, names),
+        setup={
+            "command": "benchmarks/run.py",
+            **model_setup(network),
+            "random_weights": args.random_weights,
+            "videos": names,
+            **asdict(settings),
+        },
         device=network.device.type,
         figures=figures,
         not_served=refused,
@@ -103,23 +108,6 @@ def benchmark(args: argparse.Namespace, videos: list[Path]) -> Record:
 def _model_options(args: argparse.Namespace) -> list[str]:
     device = [] if args.device is None else ["--device", args.device]
     return ["--model", args.model, *(["--random-weights"] if args.random_weights else []), *device]
-
-
-def _setup(
-    args: argparse.Namespace, network: VideoNetwork, settings: Settings, names: list[str]
-) -> dict[str, object]:
-    config = network.config
-    side = config.input.crop_size
-    return {
-        "command": "benchmarks/run.py",
-        "model": config.name,
-        "architecture": config.architecture,
-        "random_weights": args.random_weights,
-        "clip": [config.clip_len, side, side],
-        "gflop_per_clip": count_flops(network, config.clip_len) / 1e9,
-        "videos": names,
-        **asdict(settings),
-    }
 
 
 def _say(text: str) -> None:

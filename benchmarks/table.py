@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from history import Record
 from measure import OVERHEAD, PLAIN, PLAIN_BATCHED, SHORT_TO_LONG
 
-from c3dhub.cli.bench.record import Figure, Record
+from c3dhub.cli.bench.figures import Figure
+from c3dhub.cli.bench.report import aligned, number, times
 
 Column = tuple[str, list[str]]
 
@@ -34,31 +36,31 @@ def _heading(record: Record) -> list[str]:
 def _table(record: Record) -> list[str]:
     ways = [f.way for f in record.figures if f.what == "network"]
     videos: Sequence[str] = record.setup["videos"]
-    columns: list[Column] = [("way", ways)]
-    columns += _network_columns(record, ways)
+    columns: list[Column] = [("way", ways), *_network_columns(record, ways)]
     for video in videos:
         columns += _video_columns(record, ways, video)
-    columns += _process_columns(record, ways, videos[0])
-    columns += _error_columns(record, ways, videos[0])
-    return _aligned([column for column in columns if any(column[1])])
+    columns += _first_video_columns(record, ways, videos[0])
+    return _lines([column for column in columns if any(column[1])])
+
+
+def _get(record: Record, ways: Sequence[str], what: str, video: str = "") -> list[Figure | None]:
+    return [record.get(what, way=way, video=video) for way in ways]
 
 
 def _network_columns(record: Record, ways: Sequence[str]) -> list[Column]:
-    found = [record.get("network", way=way) for way in ways]
+    found = _get(record, ways, "network")
     base = record.get("network", way=PLAIN)
     gflop = record.setup["gflop_per_clip"]
     return [
-        ("network clips/s", [_number(f) for f in found]),
+        ("network clips/s", _cells(found, number)),
         ("x", [_times(f, base) for f in found]),
-        ("GFLOP/s", ["" if f is None else f"{f.value * gflop:.0f}" for f in found]),
-        ("of matmul", [_share(record, f) for f in found]),
+        ("GFLOP/s", _cells(found, lambda rate: f"{rate * gflop:.0f}")),
+        ("of matmul", [_share(record, f) for f in found if f is not None]),
     ]
 
 
-def _share(record: Record, figure: Figure | None) -> str:
+def _share(record: Record, figure: Figure) -> str:
     """Return the network's share of the matrix product's rate in the same precision."""
-    if figure is None:
-        return ""
     plain = figure.way in (PLAIN, PLAIN_BATCHED)
     peak = record.get("matmul", way="float32" if plain else figure.way.split(" ")[0])
     if peak is None:
@@ -67,34 +69,36 @@ def _share(record: Record, figure: Figure | None) -> str:
 
 
 def _video_columns(record: Record, ways: Sequence[str], video: str) -> list[Column]:
-    found = [record.get("end to end", way=way, video=video) for way in ways]
+    found = _get(record, ways, "end to end", video)
     base = record.get("end to end", way=PLAIN, video=video)
-    overheads = [record.get(OVERHEAD, way=way, video=video) for way in ways]
     return [
-        (f"{video} clips/s", [_number(f) for f in found]),
+        (f"{video} clips/s", _cells(found, number)),
         ("x", [_times(f, base) for f in found]),
-        ("/(d+n)", ["" if f is None else f"{f.value:.2f}" for f in overheads]),
+        ("/(d+n)", _cells(_get(record, ways, OVERHEAD, video), "{:.2f}".format)),
     ]
 
 
-def _process_columns(record: Record, ways: Sequence[str], video: str) -> list[Column]:
-    found = [record.get("whole process", way=way, video=video) for way in ways]
+def _first_video_columns(record: Record, ways: Sequence[str], video: str) -> list[Column]:
+    """Return what is measured on the first video alone: whole processes, and errors."""
+    found = _get(record, ways, "whole process", video)
     base = record.get("whole process", way=PLAIN, video=video)
-    memory = [record.get("memory", way=way, video=video) for way in ways]
+    worst = _get(record, ways, "error avgpool, worst", video)
+    cosine = _get(record, ways, "cosine avgpool, worst", video)
     return [
-        ("process s", [_number(f) for f in found]),
+        ("process s", _cells(found, number)),
         ("x", [_times(base, f) for f in found]),
-        ("MB", ["" if f is None else f"{f.value:.0f}" for f in memory]),
+        ("MB", _cells(_get(record, ways, "memory", video), "{:.0f}".format)),
+        ("error", _cells(worst, "{:.1e}".format)),
+        ("cosine", _cells(cosine, "{:.5f}".format)),
     ]
 
 
-def _error_columns(record: Record, ways: Sequence[str], video: str) -> list[Column]:
-    worst = [record.get("error avgpool, worst", way=way, video=video) for way in ways]
-    cosine = [record.get("cosine avgpool, worst", way=way, video=video) for way in ways]
-    return [
-        ("error", ["" if f is None else f"{f.value:.1e}" for f in worst]),
-        ("cosine", ["" if f is None else f"{f.value:.5f}" for f in cosine]),
-    ]
+def _cells(figures: Sequence[Figure | None], form: Callable[[float], str]) -> list[str]:
+    return ["" if figure is None else form(figure.value) for figure in figures]
+
+
+def _times(figure: Figure | None, base: Figure | None) -> str:
+    return "" if figure is None or base is None else times(figure, base)
 
 
 def _below(record: Record) -> list[str]:
@@ -105,8 +109,8 @@ def _below(record: Record) -> list[str]:
     ]
     for figure in record.figures:
         if figure.what == "decode":
-            rate = f"{_number(figure)} clips/s"
-            lines.append(f"decode and preprocess {figure.video} alone: {rate}")
+            rate = number(figure.value)
+            lines.append(f"decode and preprocess {figure.video} alone: {rate} clips/s")
         elif figure.what == SHORT_TO_LONG:
             lines.append(_short_line(record, figure))
     lines += [f"not here: {way}: {reason}" for way, reason in record.not_served.items()]
@@ -115,12 +119,15 @@ def _below(record: Record) -> list[str]:
 
 
 def _short_line(record: Record, ratio: Figure) -> str:
-    short = record.get("short videos", way=ratio.way, video=ratio.video)
-    long = record.get("one long video", way=ratio.way, video=ratio.video)
     setup = record.setup
+    found = [
+        record.get(what, way=ratio.way, video=ratio.video)
+        for what in ("short videos", "one long video")
+    ]
+    short, long = _cells(found, number)
     return (
         f"{ratio.way}, up to {setup['pieces']} videos of {setup['piece_seconds']:g} s: "
-        f"{_number(short)} clips/s, the same frames in one video {_number(long)} clips/s: "
+        f"{short} clips/s, the same frames in one video {long} clips/s: "
         f"{ratio.value:.0%}"
     )
 
@@ -137,32 +144,10 @@ def _legend(record: Record) -> list[str]:
     ]
 
 
-def _number(figure: Figure | None) -> str:
-    if figure is None:
-        return ""
-    return f"{figure.value:.0f}" if figure.value >= 100 else f"{figure.value:.3g}"
-
-
-def _times(figure: Figure | None, base: Figure | None) -> str:
-    """Return figure over base: of the medians and, in brackets, of the fastest runs."""
-    if figure is None or base is None:
-        return ""
-    median = f"{figure.value / base.value:.2f}"
-    if figure.best is None or base.best is None or figure.runs == 1:
-        return median
-    return f"{median} ({figure.best / base.best:.2f})"
-
-
-def _aligned(columns: Sequence[Column]) -> list[str]:
+def _lines(columns: Sequence[Column]) -> list[str]:
     """Return the table's lines; two-word headings take two lines."""
     cells = [[*_two_lines(heading), *values] for heading, values in columns]
-    widths = [max(len(cell) for cell in column) for column in cells]
-    lines = []
-    for row in zip(*cells, strict=True):
-        first, *others = zip(row, widths, strict=True)
-        parts = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
-        lines.append("  ".join(parts).rstrip())
-    return lines
+    return aligned(list(zip(*cells, strict=True)), left=1)
 
 
 def _two_lines(heading: str) -> tuple[str, str]:

@@ -17,10 +17,11 @@ import measure
 import numpy as np
 import pytest
 import table
+from history import Record, append_history, read_history
 from make_video import frame_number, write_video
 from PIL import Image
 
-from c3dhub.cli.bench.record import Figure, Record, append_history, read_history
+from c3dhub.cli.bench.figures import Figure
 from c3dhub.cli.bench.timing import Timing
 from c3dhub.clips.reading import read_clips
 from c3dhub.clips.rule import ClipRule

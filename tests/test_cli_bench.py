@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from history import Record
 from make_video import write_video
 
 from c3dhub.cli import main
-from c3dhub.cli.bench import forms, rates
-from c3dhub.cli.bench.record import Record
+from c3dhub.cli.bench import forms, workloads
 from c3dhub.networks import VideoNetwork
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rates, "MATMUL_SIZE", 64)
+    monkeypatch.setattr(workloads, "MATMUL_SIZE", 64)
     monkeypatch.setattr(
         forms, "KNOWN_FORMS", (("float32", "torch"), ("float16", "torch"), ("int8", "torch"))
     )

@@ -29,7 +29,7 @@ COMMAND_MODULES = (
     "probe",
     "finetune",
     "evaluate",
-    "bench.command",
+    "bench",
 )
 
 DONE, FAILED, USAGE = 0, 1, 2

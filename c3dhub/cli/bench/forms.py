@@ -13,8 +13,6 @@ from ...extraction.engines import Engine, Precision, inference_form, native_bflo
 from ...hub import create_model, load
 from ...networks import VideoNetwork
 
-CPU = torch.device("cpu")
-
 KNOWN_FORMS = (
     ("float32", "torch"),
     ("bfloat16", "torch"),
@@ -32,25 +30,14 @@ class Form:
 
     Parameters
     ----------
-    precision, engine: as :func:`c3dhub.extraction.engines.inference_form` takes them.
+    way: its name in tables and figures: precision and engine, e.g. ``"bfloat16 torch"``.
     network: the inference form.
     prepare_seconds: what making it and computing once took, cached parts not made again.
     """
 
-    precision: str
-    engine: str
+    way: str
     network: VideoNetwork
     prepare_seconds: float
-
-    @property
-    def way(self) -> str:
-        """Its name in tables and records, e.g. ``"bfloat16 torch"``."""
-        return way_of(self.precision, self.engine)
-
-
-def way_of(precision: str, engine: str) -> str:
-    """Return the name of a form in tables and records."""
-    return f"{precision} {engine}"
 
 
 def prepare_forms(
@@ -60,15 +47,16 @@ def prepare_forms(
     served: list[Form] = []
     refused: dict[str, str] = {}
     for precision, engine in KNOWN_FORMS:
-        say(f"preparing {way_of(precision, engine)}")
+        way = f"{precision} {engine}"
+        say(f"preparing {way}")
         start = time.perf_counter()
         try:
             form = make_form(network, precision=precision, engine=engine)
             _try(form)
         except ValueError as error:
-            refused[way_of(precision, engine)] = str(error)
-            continue
-        served.append(Form(precision, engine, form, time.perf_counter() - start))
+            refused[way] = str(error)
+        else:
+            served.append(Form(way, form, time.perf_counter() - start))
     return served, refused
 
 
@@ -84,8 +72,8 @@ def _try(form: VideoNetwork) -> None:
 
 def make_form(network: VideoNetwork, *, precision: str, engine: str) -> VideoNetwork:
     """Return the inference form, or raise ValueError with the reason why it cannot be had."""
-    on_cpu = network.device.type == "cpu"
-    if (precision, engine) == ("bfloat16", "torch") and on_cpu and not native_bfloat16(CPU):
+    slow = network.device.type == "cpu" and not native_bfloat16(network.device)
+    if (precision, engine) == ("bfloat16", "torch") and slow:
         raise ValueError(
             "this CPU has no instructions for bfloat16, which is slower than float32 without them"
         )
@@ -95,11 +83,7 @@ def make_form(network: VideoNetwork, *, precision: str, engine: str) -> VideoNet
 
 
 def load_plain(
-    name: str,
-    *,
-    random_weights: bool = False,
-    device: str | None = None,
-    offline: bool = False,
+    name: str, *, random_weights: bool = False, device: str | None = None, offline: bool = False
 ) -> VideoNetwork:
     """Return the plain network, frozen and in eval mode.
 

@@ -12,7 +12,7 @@ Work = Callable[[], float]
 """Does a piece of work and returns its amount: clips, GFLOP, videos."""
 
 Key = tuple[str, str]
-"""(what, way), as a record's figures have them."""
+"""(what, way), as figures have them."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,6 @@ class Timing:
     def best_rate(self) -> float:
         """The rate of the fastest run: what the machine can do when nobody disturbs it."""
         return max(self.rates)
-
-    def times_as_fast_as(self, other: Timing) -> tuple[float, float]:
-        """Return how many times the rate of ``other`` this has: of the medians, of the best."""
-        return self.rate / other.rate, self.best_rate / other.best_rate
 
 
 def interleaved(

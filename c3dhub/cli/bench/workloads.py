@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ...base.errors import C3DHubError
 from ...clips.rule import ClipRule
-from ...extract import extract_features, extract_many
+from ...extract import extract_features
 from ...extraction.computing import fitting_batch_size
 from ...extraction.engines import native_bfloat16
 from ...extraction.pipeline import Batch, Ended, Reading, read_batches
 from ...networks import VideoNetwork
 from ...video import open_video
-from .timing import Work
+from .timing import Key, Work
 
 BATCH = 8
 """Clips that are read at once where only reading is measured."""
@@ -25,7 +22,17 @@ BATCH = 8
 MATMUL_SIZE = 4096
 
 
-def matmul_work(precision: str, *, device: torch.device, size: int = MATMUL_SIZE) -> Work:
+def matmul_works(device: torch.device, *, size: int | None = None) -> dict[Key, Work]:
+    """Return a matrix product for each precision that the hardware multiplies natively.
+
+    Others would take minutes. ``size``: side of the matrices; default ``MATMUL_SIZE``.
+    """
+    precisions = ("float32", "bfloat16") if native_bfloat16(device) else ("float32",)
+    size = size or MATMUL_SIZE
+    return {("matmul", p): matmul_work(p, device=device, size=size) for p in precisions}
+
+
+def matmul_work(precision: str, *, device: torch.device, size: int) -> Work:
     """Return work that multiplies two square matrices; its amount is GFLOP."""
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
     generator = torch.Generator().manual_seed(0)
@@ -40,11 +47,6 @@ def matmul_work(precision: str, *, device: torch.device, size: int = MATMUL_SIZE
     return work
 
 
-def matmul_precisions(device: torch.device) -> tuple[str, ...]:
-    """Return the precisions that the hardware multiplies natively: others would take minutes."""
-    return ("float32", "bfloat16") if native_bfloat16(device) else ("float32",)
-
-
 def network_work(network: VideoNetwork, clips: Tensor, *, batch: int | None = None) -> Work:
     """Return work that puts float32 ``clips`` (N, 3, T, H, W) through to the pooled features.
 
@@ -52,8 +54,7 @@ def network_work(network: VideoNetwork, clips: Tensor, *, batch: int | None = No
     """
     if batch is None:
         batch = fitting_batch_size(None, network, ClipRule(clip_len=network.config.clip_len))
-    on_device = clips.to(network.device)
-    parts = [on_device[i : i + batch] for i in range(0, len(clips), batch)]
+    parts = torch.split(clips.to(network.device), batch)
 
     def work() -> float:
         with torch.inference_mode():
@@ -98,20 +99,6 @@ def warm_up(video: str, *, networks: Sequence[VideoNetwork]) -> None:
         end_to_end_work(video, network=network, end=end_after(video, seconds=seconds))()
 
 
-def many_videos_work(videos: Sequence[str | Path], *, network: VideoNetwork) -> Work:
-    """Return work that extracts the pooled features of many videos. It raises what a video does."""
-
-    def work() -> float:
-        count = 0
-        for _, found in extract_many(videos, model=network):
-            if isinstance(found, C3DHubError):
-                raise found
-            count += len(found)
-        return float(count)
-
-    return work
-
-
 def end_after(video: str, *, seconds: float) -> float:
     """Return ``end`` for the first ``seconds`` of a video, whose clock may not start at 0.
 
@@ -126,22 +113,3 @@ def clip_seconds(video: str, *, clip_len: int) -> float:
     """Return how long a clip of ``clip_len`` frames lasts in ``video``."""
     with open_video(video) as source:
         return clip_len / (source.frame_rate or 25.0)
-
-
-def peak_memory_mb() -> float | None:
-    """Return the most memory this process ever had, in 1e6 bytes; None where nobody tells."""
-    try:
-        # On Linux getrusage would count the process that started this one, too.
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
-    except (OSError, IndexError):
-        return _from_getrusage()
-
-
-def _from_getrusage() -> float | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

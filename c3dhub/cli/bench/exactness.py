@@ -55,8 +55,7 @@ def pooled_stages(
     """Return stage -> float32 (N, D) on the CPU for float32 clips (N, 3, T, H, W)."""
     rows: dict[str, list[Tensor]] = {stage: [] for stage in stages}
     with torch.inference_mode():
-        for first in range(0, len(clips), _BATCH):
-            part = clips[first : first + _BATCH]
+        for part in torch.split(clips, _BATCH):
             for stage, value in network.forward_stages(part.to(network.device), stages).items():
                 value = value.float()
                 rows[stage].append((value.mean((2, 3, 4)) if value.ndim == 5 else value).cpu())

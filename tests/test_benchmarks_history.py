@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import history
 import pytest
 import torch
+from history import Record, higher_is_better
+from measure import seconds_figure
 
 import c3dhub
-from c3dhub.cli.bench import record
-from c3dhub.cli.bench.record import Figure, Record
+from c3dhub.cli.bench.figures import Figure, rate_figures
 from c3dhub.cli.bench.timing import Timing
 
 
 @pytest.fixture
 def example() -> Record:
     timing = Timing((12.0, 12.0, 12.0), (2.0, 4.0, 3.0))
-    return record.make_record(
+    return history.make_record(
         setup={"model": "m", "videos": ["v.mp4"]},
         device="cpu",
         figures=[
-            record.rate_figure("network", timing, unit="clips/s", way="float32 torch"),
-            record.seconds_figure("whole process", timing, way="plain", video="v.mp4"),
+            *rate_figures({("network", "float32 torch"): timing}),
+            seconds_figure(("whole process", "plain"), timing, video="v.mp4"),
             Figure("memory", 512.0, "MB", "plain"),
         ],
         not_served={"int8 openvino": "no"},
@@ -41,11 +44,11 @@ def test_figures_hold_median_best_and_runs(example: Record) -> None:
 
 def test_a_record_survives_the_history_file(example: Record, tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
-    record.append_history(path, example)
-    record.append_history(path, example)
-    assert record.read_history(path) == [example, example]
+    history.append_history(path, example)
+    history.append_history(path, example)
+    assert history.read_history(path) == [example, example]
     data = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
-    assert data["schema"] == record.SCHEMA
+    assert data["schema"] == Record.schema
     assert data["version"] == c3dhub.__version__
     assert data["machine"]["cores"] >= 1
     assert data["machine"]["packages"]["torch"] == torch.__version__
@@ -71,7 +74,7 @@ def test_what_is_no_record_is_refused_with_its_line(
     broken = json.dumps(change(json.loads(example.to_json())))
     path.write_text(f"{example.to_json()}\n\n{broken}\n", encoding="utf-8")
     with pytest.raises(ValueError, match=rf"history\.jsonl, line 3: .*{message}"):
-        record.read_history(path)
+        history.read_history(path)
 
 
 def test_no_record_holds_what_json_has_no_word_for(example: Record) -> None:
@@ -94,6 +97,16 @@ def test_runs_that_differ_are_pointed_out() -> None:
 
 
 def test_units_know_their_direction() -> None:
-    assert Figure("x", 1, "clips/s").higher_is_better is True
-    assert Figure("x", 1, "MB").higher_is_better is False
-    assert Figure("x", 1, "times").higher_is_better is None
+    assert higher_is_better(Figure("x", 1, "clips/s")) is True
+    assert higher_is_better(Figure("x", 1, "MB")) is False
+    assert higher_is_better(Figure("x", 1, "times")) is None
+
+
+def test_a_checkout_is_recorded_with_its_commit(example: Record) -> None:
+    root = Path(c3dhub.__file__).parent.parent
+    if not (root / ".git").exists():
+        pytest.skip("this is no checkout")
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert example.commit is not None
+    assert commit.startswith(example.commit.removesuffix("-dirty"))
