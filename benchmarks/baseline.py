@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from c3dhub.networks import VideoNetwork
+from c3dhub.extraction.extracting import FeatureExtractor
 
 MEAN = (114.7748, 107.7354, 99.4750)  # of ActivityNet, RGB, 0 to 255
 SIDE = 112
@@ -54,7 +54,7 @@ def read_clips(video: Path, *, clip_len: int, seconds: float | None = None) -> I
 
 
 def features(
-    video: Path, *, network: VideoNetwork, batch: int = 1, seconds: float | None = None
+    video: Path, *, network: FeatureExtractor, batch: int = 1, seconds: float | None = None
 ) -> np.ndarray:
     """Return the pooled features, float32 (n_clips, D), of a plain ``network`` in eval mode."""
     mean = torch.tensor(MEAN)

@@ -28,7 +28,7 @@ from c3dhub.cli.bench.workloads import (
     warm_up,
 )
 from c3dhub.extract import extract_many
-from c3dhub.networks import VideoNetwork
+from c3dhub.extraction.extracting import FeatureExtractor
 
 PLAIN = "plain, batch 1"
 PLAIN_BATCHED = "plain, batched"
@@ -101,7 +101,9 @@ def on_video(subject: Subject, settings: Settings, video: Path, *, say: Say) -> 
     ]
 
 
-def _baseline_work(network: VideoNetwork, settings: Settings, video: Path, *, batch: int) -> Work:
+def _baseline_work(
+    network: FeatureExtractor, settings: Settings, video: Path, *, batch: int
+) -> Work:
     seconds = settings.seconds
     return lambda: float(
         len(baseline.features(video, network=network, batch=batch, seconds=seconds))
@@ -138,7 +140,7 @@ def short_videos(subject: Subject, settings: Settings, video: Path, *, say: Say)
     return figures
 
 
-def many_videos_work(videos: Sequence[Path], *, network: VideoNetwork) -> Work:
+def many_videos_work(videos: Sequence[Path], *, network: FeatureExtractor) -> Work:
     """Return work that extracts the pooled features of many videos. It raises what a video does."""
 
     def work() -> float:

@@ -193,7 +193,7 @@ def _why_not(name: str, known: Sequence[str]) -> str:
 def _remove(name: str, cache: Cache, *, forget: bool) -> int:
     if not name.startswith(HUB_PREFIX):
         return cache.remove(name, forget=forget)
-    from ..weights.hub_files import HubPlace, remove_cached
+    from ..weights.hub_files import HubPlace, remove_cached  # late: imports torch
 
     with cache.writing():
         freed = remove_cached(HubPlace.from_key(name))

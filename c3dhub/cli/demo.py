@@ -73,7 +73,7 @@ def _target(video: Path, output: str | None) -> Path:
     """Return where to write, decided before any work; nobody asked for the default by name."""
     (target,) = plan_outputs([str(video)], output or OUTPUT).values()
     if output is None and target.exists():
-        from ..extraction.features import load_features
+        from ..extraction.features import load_features  # late: imports torch
 
         try:
             load_features(target)
@@ -90,17 +90,17 @@ def _bundled_network(device: str | None) -> VideoNetwork:
     entry = shipped_manifest().get(MODEL)
     if entry is None or entry.bundled is None:
         raise ManifestError(f"c3dhub's own manifest has lost {MODEL}; install c3dhub again")
-    from ..base.devices import resolve_device
-    from ..weights import ensure
-    from ..weights.assembling import assemble
+    from ..base.devices import resolve_device  # late: imports torch
+    from ..weights import ensure  # late: imports torch
+    from ..weights.assembling import assemble  # late: imports torch
 
     return assemble(entry.config, ensure(entry), device=resolve_device(device))
 
 
 def _rows(features: Features, network: VideoNetwork) -> list[dict[str, Any]]:
     """Return one dict per clip: time, best class, its score, and what was shown."""
-    from ..extraction.predictions import softmax, top
-    from ..video.sample import sample_shown
+    from ..extraction.predictions import softmax, top  # late: imports torch
+    from ..video.sample import sample_shown  # late: imports torch
 
     scores, shown = softmax(features["logits"]), sample_shown()
     rows = []

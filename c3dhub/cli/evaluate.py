@@ -62,7 +62,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     """Evaluate; return 0, or 1 where some videos could not be read."""
     table = plan_table("--predictions", args.predictions, args.data)
     network = network_of(args)
-    from ..learning.evaluation import evaluate
+    from ..learning.evaluation import evaluate  # late: imports torch
 
     found = evaluate(
         args.data,

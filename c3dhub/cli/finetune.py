@@ -144,8 +144,8 @@ def _add_run(group: Any) -> None:
 
 def run_finetune(args: argparse.Namespace) -> int:
     """Train; return 0, or 1 where some videos could not be read."""
-    from ..learning.datasets import Augmentation
-    from ..learning.training import finetune
+    from ..learning.datasets import Augmentation  # late: imports torch
+    from ..learning.training import finetune  # late: imports torch
 
     train, val = _read(args)
     names = (
@@ -171,8 +171,8 @@ def run_finetune(args: argparse.Namespace) -> int:
 
 def _read(args: argparse.Namespace) -> tuple[VideoList, VideoList | None]:
     """Return what to train on and what to validate with; None leaves that to --hold-out."""
-    from ..learning.datasets import read_dataset
-    from ..learning.training.prepare import training_part, validation_part
+    from ..learning.datasets import read_dataset  # late: imports torch
+    from ..learning.training.prepare import training_part, validation_part  # late: imports torch
 
     common = {"layout": args.layout, "split": args.split, "videos": args.videos}
     if args.subset is None:

@@ -113,9 +113,9 @@ def run_probe(args: argparse.Namespace) -> int:
     table = plan_table("--confusion", args.confusion, args.data)
     if args.cache is not None and args.no_cache:
         raise ValueError("--cache and --no-cache contradict each other; leave one of them out")
-    from ..learning.probing.data import DataChoice, read_parts
-    from ..learning.probing.probing import probe, require_sklearn
-    from ..learning.probing.task import Plan, Task
+    from ..learning.probing.data import DataChoice, read_parts  # late: imports torch
+    from ..learning.probing.probing import probe, require_sklearn  # late: imports torch
+    from ..learning.probing.task import Plan, Task  # late: imports torch
 
     require_sklearn()
     whole = args.folds is not None or args.leave_one_group_out

@@ -73,7 +73,7 @@ def run_extract(args: argparse.Namespace) -> int:
     """Extract every video; return 0, or 1 where some failed."""
     targets = plan_outputs(args.video, args.output)
     network = network_of(args)
-    from ..extract import extract_many
+    from ..extract import extract_many  # late: imports torch
 
     def show(video: str, features: Features) -> dict[str, Any]:
         target = targets.get(video)
@@ -90,7 +90,7 @@ def run_extract(args: argparse.Namespace) -> int:
 def run_classify(args: argparse.Namespace) -> int:
     """Classify every video; return 0, or 1 where some failed."""
     network = network_of(args)
-    from ..extract import classify
+    from ..extract import classify  # late: imports torch
 
     def found() -> Iterator[tuple[str, list[Any] | C3DHubError]]:
         options = _options(args, network)

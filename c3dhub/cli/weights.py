@@ -74,7 +74,7 @@ def _add_verify(subparsers: Subparsers) -> None:
 
 def run_download(arguments: argparse.Namespace) -> int:
     """Fetch models; the ones that fail do not keep the others from being fetched."""
-    from ..weights import ensure
+    from ..weights import ensure  # late: imports torch
 
     rows: list[dict[str, Any]] = []
     for name in _expand(arguments.names):
@@ -104,9 +104,9 @@ def run_download(arguments: argparse.Namespace) -> int:
 def run_convert(arguments: argparse.Namespace) -> int:
     """Convert a file into the cache, or into a folder."""
     if arguments.output is not None:
-        from ..base.files import sha256_of
-        from ..networks.saving import write_pretrained
-        from ..weights.convert import convert_checkpoint
+        from ..base.files import sha256_of  # late: imports torch
+        from ..networks.saving import write_pretrained  # late: imports torch
+        from ..weights.convert import convert_checkpoint  # late: imports torch
 
         converted = convert_checkpoint(arguments.file, name=arguments.name)
         weights, _ = write_pretrained(
@@ -117,7 +117,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
         )
         sha256 = sha256_of(weights)
     else:
-        from ..weights.release_files import convert_into_cache
+        from ..weights.release_files import convert_into_cache  # late: imports torch
 
         cache = Cache.default()
         converted, pin, before = convert_into_cache(arguments.file, cache, name=arguments.name)
@@ -165,7 +165,7 @@ def _print_conversion(converted: Converted, weights: Path, sha256: str, *, as_js
 
 def run_verify(arguments: argparse.Namespace) -> int:
     """Check items, or all that is in the cache."""
-    from ..weights.verify import verify, verify_all
+    from ..weights.verify import verify, verify_all  # late: imports torch
 
     cache = Cache.default()
     if arguments.items:

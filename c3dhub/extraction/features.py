@@ -91,7 +91,7 @@ class Features:
         Raises ImportError without pandas (``pip install c3dhub[pandas]``), ValueError for maps.
         """
         try:
-            import pandas as pd
+            import pandas as pd  # optional package
         except ImportError as error:
             raise ImportError(
                 "to_pandas needs pandas, which is not installed: pip install 'c3dhub[pandas]'"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...clips.reading import read_clips
 from ...clips.rule import ClipRule
-from ...networks import VideoNetwork
+from ...extraction.extracting import FeatureExtractor
 from ...video import open_video
 
 _BATCH = 4  # all stages at once take memory
@@ -50,7 +50,7 @@ def compare_rows(found: Tensor, reference: Tensor) -> StageError:
 
 
 def pooled_stages(
-    network: VideoNetwork, clips: Tensor, *, stages: Sequence[str]
+    network: FeatureExtractor, clips: Tensor, *, stages: Sequence[str]
 ) -> dict[str, Tensor]:
     """Return stage -> float32 (N, D) on the CPU for float32 clips (N, 3, T, H, W)."""
     rows: dict[str, list[Tensor]] = {stage: [] for stage in stages}
@@ -63,14 +63,14 @@ def pooled_stages(
 
 
 def stage_errors(
-    reference: dict[str, Tensor], form: VideoNetwork, clips: Tensor
+    reference: dict[str, Tensor], form: FeatureExtractor, clips: Tensor
 ) -> dict[str, StageError]:
     """Compare ``form`` with ``reference``, which :func:`pooled_stages` gave for the same clips."""
     found = pooled_stages(form, clips, stages=tuple(reference))
     return {stage: compare_rows(found[stage], rows) for stage, rows in reference.items()}
 
 
-def footage_clips(video: str, *, network: VideoNetwork, count: int) -> Tensor:
+def footage_clips(video: str, *, network: FeatureExtractor, count: int) -> Tensor:
     """Return up to ``count`` clips, float32 (N, 3, T, H, W), spread over the first minute.
 
     Raises VideoError where the video gives none.
@@ -88,7 +88,7 @@ def footage_clips(video: str, *, network: VideoNetwork, count: int) -> Tensor:
     return transform.normalize(torch.stack(found))
 
 
-def generated_clips(network: VideoNetwork, *, count: int) -> Tensor:
+def generated_clips(network: FeatureExtractor, *, count: int) -> Tensor:
     """Return clips of moving stripes and noise, float32 (N, C, T, H, W): good for timing.
 
     They are no footage: errors on them only tell that a form works.

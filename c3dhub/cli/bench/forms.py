@@ -10,8 +10,8 @@ from typing import cast
 import torch
 
 from ...extraction.engines import Engine, Precision, inference_form, native_bfloat16
+from ...extraction.extracting import FeatureExtractor
 from ...hub import create_model, load
-from ...networks import VideoNetwork
 
 KNOWN_FORMS = (
     ("float32", "torch"),
@@ -36,12 +36,12 @@ class Form:
     """
 
     way: str
-    network: VideoNetwork
+    network: FeatureExtractor
     prepare_seconds: float
 
 
 def prepare_forms(
-    network: VideoNetwork, *, say: Callable[[str], None] = lambda text: None
+    network: FeatureExtractor, *, say: Callable[[str], None] = lambda text: None
 ) -> tuple[list[Form], dict[str, str]]:
     """Return the forms that can be served, and for each other one (by its way) the reason."""
     served: list[Form] = []
@@ -60,7 +60,7 @@ def prepare_forms(
     return served, refused
 
 
-def _try(form: VideoNetwork) -> None:
+def _try(form: FeatureExtractor) -> None:
     """Compute once: an engine compiles only now, and raises ValueError for what it cannot."""
     config = form.config
     side = config.input.crop_size
@@ -70,7 +70,7 @@ def _try(form: VideoNetwork) -> None:
         form.forward_stages(clips, ("avgpool",))
 
 
-def make_form(network: VideoNetwork, *, precision: str, engine: str) -> VideoNetwork:
+def make_form(network: FeatureExtractor, *, precision: str, engine: str) -> FeatureExtractor:
     """Return the inference form, or raise ValueError with the reason why it cannot be had."""
     slow = network.device.type == "cpu" and not native_bfloat16(network.device)
     if (precision, engine) == ("bfloat16", "torch") and slow:
@@ -84,7 +84,7 @@ def make_form(network: VideoNetwork, *, precision: str, engine: str) -> VideoNet
 
 def load_plain(
     name: str, *, random_weights: bool = False, device: str | None = None, offline: bool = False
-) -> VideoNetwork:
+) -> FeatureExtractor:
     """Return the plain network, frozen and in eval mode.
 
     With ``random_weights`` ``name`` may be an architecture; seed 0, so that two processes have the

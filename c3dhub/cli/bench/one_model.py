@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ...networks import VideoNetwork, count_flops
+from ...extraction.extracting import FeatureExtractor
+from ...networks import count_flops
 from .exactness import footage_clips, generated_clips, pooled_stages, stage_errors
 from .figures import Figure, Measured, machine, rate_figures
 from .forms import Form, prepare_forms
@@ -51,7 +52,7 @@ class Subject:
     clips: float32 (N, 3, T, H, W), N at least 1.
     """
 
-    network: VideoNetwork
+    network: FeatureExtractor
     forms: tuple[Form, ...]
     video: str | None
     clips: Tensor
@@ -63,7 +64,7 @@ class Subject:
 
 
 def measure_model(
-    network: VideoNetwork,
+    network: FeatureExtractor,
     *,
     video: str | None = None,
     accuracy: bool = False,
@@ -109,7 +110,7 @@ def _setup(subject: Subject) -> dict[str, object]:
     }
 
 
-def model_setup(network: VideoNetwork) -> dict[str, object]:
+def model_setup(network: FeatureExtractor) -> dict[str, object]:
     """Return what a setup says of the model."""
     config = network.config
     return {

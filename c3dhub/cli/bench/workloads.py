@@ -11,8 +11,9 @@ from ...clips.rule import ClipRule
 from ...extract import extract_features
 from ...extraction.computing import fitting_batch_size
 from ...extraction.engines import native_bfloat16
+from ...extraction.extracting import FeatureExtractor
+from ...extraction.options import ReadOptions
 from ...extraction.pipeline import Batch, Ended, Reading, read_batches
-from ...networks import VideoNetwork
 from ...video import open_video
 from .timing import Key, Work
 
@@ -47,7 +48,7 @@ def matmul_work(precision: str, *, device: torch.device, size: int) -> Work:
     return work
 
 
-def network_work(network: VideoNetwork, clips: Tensor, *, batch: int | None = None) -> Work:
+def network_work(network: FeatureExtractor, clips: Tensor, *, batch: int | None = None) -> Work:
     """Return work that puts float32 ``clips`` (N, 3, T, H, W) through to the pooled features.
 
     ``batch`` clips at once; None takes as many as ``extract_features`` would.
@@ -65,11 +66,11 @@ def network_work(network: VideoNetwork, clips: Tensor, *, batch: int | None = No
     return work
 
 
-def decode_work(video: str, *, network: VideoNetwork, end: float | None = None) -> Work:
+def decode_work(video: str, *, network: FeatureExtractor, end: float | None = None) -> Work:
     """Return work that reads a video up to the normalised batch, without a network."""
     rule = ClipRule(clip_len=network.config.clip_len, end=end)
     transform = network.transforms
-    reading = Reading(rule, transform, size=BATCH)
+    reading = Reading(rule, transform, ReadOptions(batch_size=BATCH))
 
     def work() -> float:
         count = 0
@@ -84,12 +85,12 @@ def decode_work(video: str, *, network: VideoNetwork, end: float | None = None) 
     return work
 
 
-def end_to_end_work(video: str, *, network: VideoNetwork, end: float | None = None) -> Work:
+def end_to_end_work(video: str, *, network: FeatureExtractor, end: float | None = None) -> Work:
     """Return work that extracts the pooled features of a video with a network that is ready."""
     return lambda: float(len(extract_features(video, model=network, end=end)))
 
 
-def warm_up(video: str, *, networks: Sequence[VideoNetwork]) -> None:
+def warm_up(video: str, *, networks: Sequence[FeatureExtractor]) -> None:
     """Read the beginning of a video with each network, so that all is compiled and cached.
 
     An engine may compile anew for the clips that a video gives, after it computed others.

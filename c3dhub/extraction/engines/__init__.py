@@ -24,8 +24,10 @@ from ..extracting import FeatureExtractor
 from ..options import ComputeOptions
 from . import calibration as calibration_clips
 from .compiled import CompiledNetwork
+from .conversion import quantise, to_openvino
 from .folding import fold
 from .precision import native_bfloat16, resolve
+from .prepared_models import stored_or_made
 
 __all__ = [
     "CompiledNetwork",
@@ -96,9 +98,6 @@ def inference_form(
 def _compiled(
     network: FeatureExtractor, precision: str, clips: torch.Tensor | None, calibration: str
 ) -> CompiledNetwork:
-    from .conversion import quantise, to_openvino
-    from .prepared_models import stored_or_made
-
     is_int8 = precision == "int8"
 
     def make() -> Any:

@@ -84,7 +84,7 @@ class CompiledNetwork(FeatureExtractor):
 
     @away
     def _compile(self, plan: _Plan) -> Any:
-        import openvino
+        import openvino  # optional package
 
         core = openvino.Core()
         try:
@@ -155,8 +155,8 @@ class _Plan:
 
     def prepare(self, model: Any) -> Any:
         """Cut ``model`` down to the stages, fix its shape, add normalisation and pooling."""
-        import openvino
-        from openvino import opset13
+        import openvino  # optional package
+        from openvino import opset13  # optional package
 
         outputs = []
         for stage in self.stages:
@@ -171,8 +171,8 @@ class _Plan:
 
 
 def _with_normalisation(model: Any, contract: InputContract) -> Any:
-    from openvino import Layout, Type
-    from openvino.preprocess import PrePostProcessor
+    from openvino import Layout, Type  # optional package
+    from openvino.preprocess import PrePostProcessor  # optional package
 
     unit = 255 / contract.max_value  # (p / unit - mean) / std == (p - mean * unit) / (std * unit)
     steps = PrePostProcessor(model)

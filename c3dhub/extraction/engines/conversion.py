@@ -39,8 +39,8 @@ def to_openvino(form: ClipNetwork, *, clip_shape: tuple[int, int, int]) -> Any:
     ``clip_shape`` is (T, H, W) of the clips that the graph is recorded with. Input and stages may
     be reshaped afterwards.
     """
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
+    from openvino.frontend import FrontEndManager  # optional package
+    from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder  # optional package
 
     example = torch.zeros(1, form.config.in_channels, *clip_shape)
     with _quiet(), torch.no_grad():
@@ -62,7 +62,7 @@ def quantise(model: Any, clips: Tensor) -> Any:
     ``clips``: floating point (N, C, T, H, W), as the network takes them, to measure ranges with.
     """
     os.environ.setdefault("NNCF_CI", "1")  # its own switch against usage reports
-    import nncf
+    import nncf  # optional package
 
     before = nncf.nncf_logger.level
     nncf.set_log_level(logging.ERROR)

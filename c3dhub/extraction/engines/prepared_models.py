@@ -53,7 +53,7 @@ def _key(recipe: Mapping[str, Any]) -> str:
 
 def _read(folder: Path) -> Any:
     """Return the stored model, None where there is none that is whole."""
-    import openvino
+    import openvino  # optional package
 
     entry = folder / _ENTRY
     if not entry.is_file():
@@ -74,7 +74,7 @@ def _read(folder: Path) -> Any:
 
 
 def _write(folder: Path, recipe: Mapping[str, Any], model: Any) -> None:
-    import openvino
+    import openvino  # optional package
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))

@@ -66,7 +66,7 @@ def fit(
         usual = _USUAL[classifier]
         with _readable_warnings(f"{setting}={usual}"):
             return Fitted(_estimator(classifier, usual).fit(rows, labels), setting, usual, False)
-    from sklearn.model_selection import GridSearchCV
+    from sklearn.model_selection import GridSearchCV  # optional package
 
     step = _estimator(classifier, values[0])
     search = GridSearchCV(
@@ -92,10 +92,10 @@ def _values(classifier: Classifier, folds: Sequence[Fold]) -> tuple[str, list[fl
 
 
 def _estimator(classifier: Classifier, value: float) -> Any:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.linear_model import LogisticRegression  # optional package
+    from sklearn.neighbors import KNeighborsClassifier  # optional package
+    from sklearn.pipeline import make_pipeline  # optional package
+    from sklearn.preprocessing import StandardScaler  # optional package
 
     if classifier == "knn":
         return make_pipeline(KNeighborsClassifier(n_neighbors=int(value), metric="cosine"))
@@ -105,7 +105,7 @@ def _estimator(classifier: Classifier, value: float) -> Any:
 @contextmanager
 def _readable_warnings(what: str) -> Iterator[None]:
     """Turn any number of scikit-learn's convergence warnings into one that says what it means."""
-    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.exceptions import ConvergenceWarning  # optional package
 
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always", ConvergenceWarning)

@@ -153,7 +153,7 @@ def _check_folds(videos: VideoList, folds: int, *, most: int) -> None:
 
 def _stratified(labels: Positions, groups: Positions, *, n_folds: int, seed: int) -> list[Fold]:
     """Return folds that keep groups whole, and in which every class is learned from."""
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # optional package
 
     grouped = len(np.unique(groups)) < len(groups)
     kind = StratifiedGroupKFold if grouped else StratifiedKFold

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ...hub import load
 from ...networks import VideoNetwork
 from .recipe import Recipe
 from .state import EpochRow
@@ -42,8 +43,6 @@ class FinetuneResult:
 
     def load(self, *, device: str | torch.device | None = None) -> VideoNetwork:
         """Return the best network, frozen and in eval mode."""
-        from ...hub import load
-
         return load(self.folder, device=device)
 
     def to_dict(self) -> dict[str, Any]:
