@@ -85,9 +85,9 @@ def _h264_role(units: list[memoryview]) -> Role | None:
 
 # An H.264 sequence parameter set as a pattern of bits. A number of n + 1 bits comes after n zeros.
 _NUMBER = "(?:" + "|".join("0" * n + "1" + "." * n for n in range(17)) + ")"
-# Some profiles tell their chroma format (3, for 4:4:4, with one bit more), both bit depths, and
-# that they have no scaling lists; those that have some are rare.
-_HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
+# All profiles but these (baseline, main, extended) tell their chroma format (3, for 4:4:4, with one
+# bit more), both bit depths, and that they have no scaling lists; those that have some are rare.
+_OLD_PROFILES = (b"\x42", b"\x4d", b"\x58")
 _HIGH = f"(?:00100.|(?!00100){_NUMBER}){_NUMBER}{_NUMBER}.0"
 # The size of frame numbers, the order of pictures (type 0 with a number, or 2; 1 is rare), how many
 # pictures may be referred to, width and height, and a 1 where there are whole frames alone.
@@ -101,7 +101,7 @@ def _has_whole_frames(header: Buffer) -> bool:
     """
     # 00 00 03 stands for 00 00, so that no payload looks like a start code.
     payload = bytes(header).replace(b"\0\0\3", b"\0\0")
-    high = _HIGH if payload[1:2] and payload[1] in _HIGH_PROFILES else ""
+    high = "" if payload[1:2] in _OLD_PROFILES else _HIGH
     return re.match(f".{{32}}{_NUMBER}{high}{_FRAMES}", _bits(payload)) is not None
 
 
@@ -110,7 +110,8 @@ def _bits(data: Buffer) -> str:
 
 
 _HEVC_IDR = {19, 20}
-# Broken links and ends of sequences: pictures may follow that are never shown.
+# Broken links and ends of sequences: pictures may follow that are never shown. (Any picture may be
+# marked so, which no encoder does; where one is decoded, a frame less than expected comes out.)
 _HEVC_DOUBTFUL = {16, 17, 18, 36, 37}
 
 

@@ -182,13 +182,13 @@ class _Decoder:
 
     def _frames(self, threads: int) -> Iterator[av.VideoFrame]:
         self._prepare(threads)
-        steps = self._steps()
-        return itertools.chain.from_iterable(steps) if threads == 1 else self._together(steps)
+        frames = itertools.chain.from_iterable(self._steps())
+        return frames if threads == 1 else self._together(frames)
 
-    def _together(self, steps: Iterator[list[av.VideoFrame]]) -> Iterator[av.VideoFrame]:
+    def _together(self, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         """Decode by several threads up to the first sign of damage."""
         newest, fields = -1, 1
-        for frame in itertools.chain.from_iterable(steps):
+        for frame in frames:
             if frame.is_corrupt:
                 self._suspicious = True
                 return

@@ -62,6 +62,7 @@ def stretches(
 
     Parameters
     ----------
+    packets: in decoding order, none of them empty.
     time: of the stream, with a time base.
     reorder_depth: frames that the decoder holds back to put them in order.
     needed: called once for each frame, in order of presentation.
@@ -134,7 +135,7 @@ def _gathered(
 
 
 def _entry(packet: Any, read_role: RoleReader) -> Entry:
-    unusual = packet.is_corrupt or packet.is_discard or packet.pts is None or packet.size == 0
+    unusual = packet.is_corrupt or packet.is_discard or packet.pts is None
     new_header = packet.has_sidedata("new_extradata") or packet.has_sidedata("param_change")
     role = None if unusual or new_header else read_role(packet)
     if role is None:
