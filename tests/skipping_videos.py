@@ -80,10 +80,20 @@ VIDEOS: dict[str, tuple[dict[str, Any], What]] = {
         {"codec": "libvpx-vp9", "options": {"g": "30", "auto-alt-ref": "1", "lag-in-frames": "16"}},
         "stretches",
     ),
+    "baseline.mp4": ({"options": {"g": "15", "profile": "baseline"}}, "stretches"),
+    "chroma.mp4": ({"pix_fmt": "yuv444p", "options": {"g": "15"}}, "stretches"),
+    "layers_hevc.mp4": (
+        {"codec": "libx265", "options": {"x265-params": f"{X265}:open-gop=0:temporal-layers=3"}},
+        "stretches",
+    ),
     "mpeg4.mp4": ({"codec": "mpeg4", "options": {"g": "10", "bf": "2"}}, "nothing"),
     "b_frames.avi": ({"codec": "mpeg4", "options": {"g": "10", "bf": "2"}}, "nothing"),
     "broadcast.ts": ({"options": {"g": "15"}}, "nothing"),
     "interlaced.mp4": ({"options": {"g": "15", "flags": "+ilme+ildct"}}, "nothing"),
+    "interlaced_main.mkv": (
+        {"options": {"g": "15", "profile": "main", "flags": "+ilme+ildct"}},
+        "nothing",
+    ),
     "variable.mkv": (
         {"options": {"g": "15"}, "pts": [40 * n + n * n % 23 for n in range(FRAMES)]},
         "stretches",

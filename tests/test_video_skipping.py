@@ -195,6 +195,26 @@ def test_any_bytes_are_a_role_or_none(codec: str, extradata: bytes, packet: byte
             assert reader(packet) is None or isinstance(reader(packet), Role)
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "role"),
+    [
+        (0x82, 0, Role(starts=True)),  # a key frame, shown
+        (0x86, 0, Role(starts=False)),
+        (0x88, 0, Role(starts=False)),  # an old picture, shown now
+        (0x80, 0, None),  # a key frame that is not shown, by itself
+        (0x84, 0, None),
+        (0x84, 0xC1, Role(starts=False)),  # with one that is shown: a superframe
+        (0xB3, 0, Role(starts=False)),  # profile 3: one bit more
+        (0xB1, 0, Role(starts=True)),
+        (0x42, 0, None),  # no VP9
+    ],
+)
+def test_a_vp9_packet_is_one_shown_picture(first: int, last: int, role: Role | None) -> None:
+    read_role = role_reader("vp9", None)
+    assert read_role is not None
+    assert read_role(bytes([first, 0, last])) == role
+
+
 @pytest.mark.parametrize("seed", range(15))
 def test_flipped_bits_give_clips_or_a_video_error_and_nothing_else(
     video_of: Callable[[str], Path], seed: int

@@ -7,6 +7,7 @@ it gives yields one :class:`Frame` after the other and never holds more than a f
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import threading
 import weakref
@@ -15,7 +16,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from numbers import Real
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Union, cast
 
 import numpy as np
@@ -113,12 +113,7 @@ class Video:
     def __enter__(self) -> Video:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -144,15 +139,13 @@ class Video:
         pictures = self._pictures.each(needed)
         timed = with_seconds(pictures, self._pictures.time, warn=self.warnings.append)
         try:
-            index = 0
-            while True:
+            for index in itertools.count():
                 with self._lock:  # close() in another thread waits for the frame under way
                     step = None if self._closed else next(timed, None)
                 if step is None:
                     return
                 read, seconds, end_seconds = step
                 yield Frame(index, seconds, end_seconds, read)
-                index += 1
         finally:
             # The source stays open: sha256() may still be reading it in another thread.
             with self._lock:

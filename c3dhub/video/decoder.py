@@ -11,7 +11,7 @@ import av
 from av.stream import Discard
 
 from ..base.errors import VideoError
-from .bitstream import RoleReader, role_reader
+from .bitstream import role_reader
 from .container import open_container, open_reader, video_stream
 from .orientation import UPRIGHT, Image, Orientation
 from .pictures import (
@@ -98,10 +98,9 @@ class _Decoder:
         Those for which ``needed`` is False may be left out; None is for a reader who needs all.
         """
         done = 0
-        read_role = None if needed is None else self._role_reader(time)
-        if needed is not None and read_role is not None:
+        if needed is not None:
             try:
-                for picture in self._needed_pictures(time, needed, read_role):
+                for picture in self._needed_pictures(time, needed):
                     done += 1
                     yield picture
                 self._conclude(done, None)
@@ -125,21 +124,18 @@ class _Decoder:
                 break
         self._conclude(done, failure)
 
-    def _role_reader(self, time: StreamTime) -> RoleReader | None:
-        """Return what understands this stream's packets; None where all are to be decoded."""
-        # Strict: damage anywhere is an error, so every picture must be looked at.
-        strict = self._limits.errors == "strict"
-        if strict or self.format_name not in _FORMATS_TO_SKIP_IN or time.time_base is None:
-            return None
-        context = self.stream.codec_context
-        return role_reader(context.name, context.extradata)
+    def _needed_pictures(self, time: StreamTime, needed: Needed) -> Iterator[Picture]:
+        """Yield the pictures, without pixels where they were not needed to decode.
 
-    def _needed_pictures(
-        self, time: StreamTime, needed: Needed, read_role: RoleReader
-    ) -> Iterator[Picture]:
-        """Yield the pictures, without pixels where they were not needed to decode."""
-        self._prepare(self._limits.threads)
+        Raises DoubtError where all are to be decoded.
+        """
         context = self.stream.codec_context
+        read_role = role_reader(context.name, context.extradata)
+        # Strict: damage anywhere is an error, so every picture must be looked at.
+        can_skip = self._limits.errors != "strict" and self.format_name in _FORMATS_TO_SKIP_IN
+        if not can_skip or time.time_base is None or read_role is None:
+            raise DoubtError("this format or codec is not understood")
+        self._prepare(self._limits.threads)
         plans = stretches(
             (packet for packet in self._container.demux(self.stream) if packet.size),
             read_role=read_role,
@@ -186,13 +182,13 @@ class _Decoder:
 
     def _frames(self, threads: int) -> Iterator[av.VideoFrame]:
         self._prepare(threads)
-        steps = self._steps()
-        return itertools.chain.from_iterable(steps) if threads == 1 else self._together(steps)
+        frames = itertools.chain.from_iterable(self._steps())
+        return frames if threads == 1 else self._together(frames)
 
-    def _together(self, steps: Iterator[list[av.VideoFrame]]) -> Iterator[av.VideoFrame]:
+    def _together(self, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         """Decode by several threads up to the first sign of damage."""
         newest, fields = -1, 1
-        for frame in itertools.chain.from_iterable(steps):
+        for frame in frames:
             if frame.is_corrupt:
                 self._suspicious = True
                 return

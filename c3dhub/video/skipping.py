@@ -15,10 +15,10 @@ everything instead.
 
 from __future__ import annotations
 
-import itertools
+import bisect
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from .bitstream import Role, RoleReader
@@ -36,20 +36,18 @@ class DoubtError(Exception):
     """Leaving packets out might change the frames of this file."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Entry:
-    """One packet, which is one frame: its timestamps, and whether it goes to the decoder."""
+    """One packet, which is one frame, and whether it goes to the decoder."""
 
     packet: Any
-    stamp: Stamp
+    pts: int
     role: Role
     sent: bool = False
 
     @property
-    def pts(self) -> int:
-        """Return the presentation timestamp, which every entry has."""
-        assert self.stamp.pts is not None
-        return self.stamp.pts
+    def stamp(self) -> Stamp:
+        return Stamp(self.pts, self.packet.dts, self.packet.duration or None)
 
 
 def stretches(
@@ -64,21 +62,18 @@ def stretches(
 
     Parameters
     ----------
+    packets: in decoding order, none of them empty.
     time: of the stream, with a time base.
     reorder_depth: frames that the decoder holds back to put them in order.
     needed: called once for each frame, in order of presentation.
     """
-    headers: tuple[bytes, ...] = ()
     last_pts: int | None = None
     for entries, following in _gathered(packets, read_role):
-        if last_pts is None:
-            headers = entries[0].role.headers
-        _check_headers(entries, headers)
-        _check_order(entries, last_pts, reorder_depth)
-        shown = sorted(entries, key=lambda entry: entry.pts)
+        _check_order([entry.pts for entry in entries], last_pts, reorder_depth)
+        shown = _in_order(entries)
         last_pts = shown[-1].pts
-        wanted = {entry.pts for entry in _wanted(shown, following, time, needed)}
-        yield _with_decisions(entries, wanted)
+        _decide(entries, set(_wanted(shown, following, time, needed)))
+        yield entries
 
 
 def frames(
@@ -91,7 +86,7 @@ def frames(
     """
     waiting: deque[Entry] = deque()
     for entries in plans:
-        waiting.extend(sorted(entries, key=lambda entry: entry.pts))
+        waiting.extend(_in_order(entries))
         yield from _passed_over(waiting)
         for entry in entries:
             if entry.sent:
@@ -119,9 +114,13 @@ def _gathered(
 ) -> Iterator[tuple[list[Entry], int | None]]:
     """Yield the entries of each stretch, and the timestamp at which the next one starts."""
     entries: list[Entry] = []
-    size = 0
+    size, headers = 0, None
     for packet in packets:
         entry = _entry(packet, read_role)
+        headers = entry.role.headers if headers is None else headers
+        # A packet left out must not have changed the decoder's parameters.
+        if entry.role.headers != headers and (entry.role.starts or entry.role.headers):
+            raise DoubtError("the parameters change")
         if entry.role.starts and entries:
             yield entries, entry.pts
             entries, size = [], 0
@@ -136,68 +135,50 @@ def _gathered(
 
 
 def _entry(packet: Any, read_role: RoleReader) -> Entry:
-    unusual = packet.is_corrupt or packet.is_discard or packet.pts is None or packet.size == 0
-    role = None if unusual or _has_new_header(packet) else read_role(packet)
+    unusual = packet.is_corrupt or packet.is_discard or packet.pts is None
+    new_header = packet.has_sidedata("new_extradata") or packet.has_sidedata("param_change")
+    role = None if unusual or new_header else read_role(packet)
     if role is None:
         raise DoubtError("a packet is not one picture with its own time")
-    return Entry(packet, Stamp(packet.pts, packet.dts, packet.duration or None), role)
+    return Entry(packet, packet.pts, role)
 
 
-def _has_new_header(packet: Any) -> bool:
-    return bool(packet.has_sidedata("new_extradata") or packet.has_sidedata("param_change"))
+def _in_order(entries: list[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: entry.pts)
 
 
-def _check_headers(entries: list[Entry], headers: tuple[bytes, ...]) -> None:
-    """A packet left out must not have changed the decoder's parameters."""
-    first, *others = entries
-    if first.role.headers != headers:
-        raise DoubtError("the parameters change")
-    if any(entry.role.headers not in ((), headers) for entry in others):
-        raise DoubtError("the parameters change")
-
-
-def _check_order(entries: list[Entry], last_pts: int | None, reorder_depth: int) -> None:
+def _check_order(pts: list[int], last_pts: int | None, reorder_depth: int) -> None:
     """The frames must be those after the last ones, and be put in order by the decoder."""
-    pts = [entry.pts for entry in entries]
-    earliest = min(pts)
-    if pts[0] != earliest or len(set(pts)) < len(pts):
+    if min(pts) < pts[0] or len(set(pts)) < len(pts):
         raise DoubtError("frames come before the one that they depend on")
-    if last_pts is not None and earliest <= last_pts:
+    if last_pts is not None and pts[0] <= last_pts:
         raise DoubtError("the clock goes back")
-    # What the decoder holds when a picture comes that is shown before it.
-    held: list[int] = []
-    ahead = list(itertools.accumulate(reversed(pts), min))[::-1]  # the earliest from here on
-    for value, next_shown in zip(pts, ahead, strict=True):
-        held = [other for other in held if other > next_shown]
-        if sum(other > value for other in held) > reorder_depth:
+    before: list[int] = []
+    for value in pts:
+        if len(before) - bisect.bisect(before, value) > reorder_depth:
             raise DoubtError("frames are more out of order than the header says")
-        held.append(value)
+        bisect.insort(before, value)
 
 
 def _wanted(
     shown: list[Entry], following: int | None, time: StreamTime, needed: Needed
-) -> Iterator[Entry]:
-    starts: list[float | None] = [time.seconds(entry.pts) for entry in shown]
-    starts.append(None if following is None else time.seconds(following))
-    for entry, (seconds, end_seconds) in zip(shown, itertools.pairwise(starts), strict=True):
-        assert seconds is not None
-        duration = entry.stamp.duration
-        if end_seconds is None and duration is not None and duration > 0:
-            end_seconds = seconds + time.length(duration)
+) -> Iterator[int]:
+    """Yield the timestamps of the frames that are needed."""
+    starts = [time.seconds(entry.pts) for entry in shown]
+    end = None if following is None else time.seconds(following)
+    duration = shown[-1].stamp.duration or 0
+    if end is None and duration > 0:
+        end = starts[-1] + time.length(duration)
+    for entry, seconds, end_seconds in zip(shown, starts, [*starts[1:], end], strict=True):
         # Without a duration it is not known here when the last frame ends.
         if end_seconds is None or needed(seconds, end_seconds):
-            yield entry
+            yield entry.pts
 
 
-def _with_decisions(entries: list[Entry], wanted: set[int]) -> list[Entry]:
+def _decide(entries: list[Entry], wanted: set[int]) -> None:
     last = max((i for i, entry in enumerate(entries) if entry.pts in wanted), default=-1)
-    top = max(entry.role.layer for entry in entries)
-    return [
-        replace(entry, sent=i <= last and _is_used(entry, wanted, top))
-        for i, entry in enumerate(entries)
-    ]
-
-
-def _is_used(entry: Entry, wanted: set[int], top: int) -> bool:
     # Of temporal layers only the highest is safe: pictures of a higher one may refer to a lower.
-    return entry.pts in wanted or not entry.role.droppable or entry.role.layer != top
+    top = max(entry.role.layer for entry in entries)
+    for entry in entries[: last + 1]:
+        droppable = entry.role.droppable and entry.role.layer == top
+        entry.sent = entry.pts in wanted or not droppable

@@ -152,9 +152,8 @@ def _check_binary(file: Any, name: str) -> None:
 
 
 def _seekable(file: Any) -> bool:
-    if not hasattr(file, "seek") or not hasattr(file, "tell"):
-        return False
-    return bool(file.seekable()) if hasattr(file, "seekable") else True
+    can_seek = hasattr(file, "seek") and hasattr(file, "tell")
+    return can_seek and bool(getattr(file, "seekable", lambda: True)())
 
 
 def _spooled(file: BinaryIO, *, name: str) -> ByteSource:
@@ -206,9 +205,6 @@ class _SharedReader(io.RawIOBase):
 
     def seekable(self) -> bool:
         return True
-
-    def tell(self) -> int:
-        return self._at
 
     def read(self, size: int = -1, /) -> bytes:
         with self._lock:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal, TypeVar
 
@@ -112,11 +112,7 @@ def with_seconds(
 
 def _increase(values: Sequence[int | None]) -> bool:
     known = [value for value in values if value is not None]
-    return (
-        bool(values)
-        and len(known) == len(values)
-        and all(a < b for a, b in itertools.pairwise(known))
-    )
+    return 0 < len(known) == len(values) and all(a < b for a, b in itertools.pairwise(known))
 
 
 @dataclass
@@ -124,7 +120,7 @@ class _Timeline:
     """Places one frame after the other and counts what had to be repaired."""
 
     clock: ClockName
-    tick: Fraction
+    time: StreamTime  # its time base is a frame interval where frames are counted
     rate: Fraction | None
     origin: int = 0  # ticks taken off every timestamp
     shift: float = 0.0  # seconds added since the clock was set anew
@@ -142,8 +138,8 @@ class _Timeline:
         cls, clock: ClockName, time: StreamTime, first: Sequence[tuple[Stamp, object]]
     ) -> _Timeline:
         rate = time.rate if time.rate and time.rate > 0 else None
-        if clock == "frame rate" or time.time_base is None:
-            line = cls("frame rate", 1 / (rate or DEFAULT_RATE), rate)
+        if clock == "frame rate":
+            line = cls(clock, replace(time, time_base=1 / (rate or DEFAULT_RATE)), rate)
             if first and not time.rate_is_chosen:
                 origin = "the header's rate" if rate else "an assumed rate"
                 line.warnings.append(
@@ -151,7 +147,7 @@ class _Timeline:
                     f"{origin} of {float(rate or DEFAULT_RATE):g} frames per second"
                 )
             return line
-        line = cls(clock, time.time_base, rate)
+        line = cls(clock, time, rate)
         if clock == "dts":
             line.origin = (first[0][0].dts or 0) - (time.start_time or 0)
         return line
@@ -178,8 +174,7 @@ class _Timeline:
             # Under the dts clock the last frames never have one: nothing to warn of.
             self.missing += self.clock == "pts"
             return None
-        # One division of whole numbers, so that frame i at 25 per second is at exactly i / 25.
-        return (ticks - self.origin) * self.tick.numerator / self.tick.denominator + self.shift
+        return self.time.seconds(ticks - self.origin) + self.shift
 
     def _repaired(self, raw: float, before: float) -> float:
         if raw == before:
@@ -199,7 +194,7 @@ class _Timeline:
     def duration(self, stamp: Stamp) -> float:
         """Return how long the last frame is shown."""
         if self.clock != "frame rate" and stamp.duration and stamp.duration > 0:
-            return float(stamp.duration * self.tick)
+            return self.time.length(stamp.duration)
         return self._interval()
 
     def report(self) -> Iterator[str]:
