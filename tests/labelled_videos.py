@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from make_video import Image, write_video
 
-from c3dhub.extract import extract_many
+from c3dhub.extraction.extracting import extract
 from c3dhub.learning.datasets import VideoItem, VideoList
 from c3dhub.learning.probing import frozen
 
@@ -55,11 +55,11 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Return a list that every video is put into when its features are really computed."""
     seen: list[Any] = []
 
-    def noted(videos: list[Any], **options: Any) -> Any:
+    def noted(network: Any, videos: list[Any], *options: Any, **more: Any) -> Any:
         seen.extend(videos)
-        return extract_many(videos, **options)
+        return extract(network, videos, *options, **more)
 
-    monkeypatch.setattr(frozen, "extract_many", noted)
+    monkeypatch.setattr(frozen, "extract", noted)
     return seen
 
 

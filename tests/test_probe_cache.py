@@ -137,12 +137,12 @@ def test_a_killed_run_keeps_what_it_had(
     code = (
         "import sys, time, c3dhub.learning.probing.frozen as frozen\n"
         "from c3dhub import VideoFeatures\n"
-        "original = frozen.extract_many\n"
-        "def slow(videos, **options):\n"
-        "    for number, result in enumerate(original(videos, **options)):\n"
+        "original = frozen.extract\n"
+        "def slow(*given, **options):\n"
+        "    for number, result in enumerate(original(*given, **options)):\n"
         "        if number == 2: print('two are done', flush=True); time.sleep(600)\n"
         "        yield result\n"
-        "frozen.extract_many = slow\n"
+        "frozen.extract = slow\n"
         "VideoFeatures(sys.argv[1], device='cpu').transform(sys.argv[2:])\n"
     )
     process = subprocess.Popen(
