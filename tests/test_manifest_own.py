@@ -10,14 +10,15 @@ from typing import Any
 
 import jsonschema
 import pytest
+from manifest_schema import manifest_schema
 
 import c3dhub
 from c3dhub.base.errors import ManifestError
 from c3dhub.registry import manifest
-from c3dhub.registry.manifest import HubFile, list_models, load_manifest, model_info
+from c3dhub.registry.entries import HubFile
+from c3dhub.registry.manifest import list_models, load_manifest, model_info
 
 MANIFEST = Path(c3dhub.__file__).parent.parent / "weights_manifest.json"
-SCHEMA = Path(c3dhub.__file__).parent / "registry" / "manifest_schema.json"
 
 
 def document() -> dict[str, Any]:
@@ -67,7 +68,7 @@ def test_hub_file_is_read(use: Callable[[Any], Path]) -> None:
     mine["models"]["resnet152_kinetics"] |= {"hub": {**hub, "size": 9}, "status": "download"}
     use(mine)
     assert model_info("resnet152_kinetics").hub == HubFile(**hub, size=9)
-    jsonschema.validate(mine, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    jsonschema.validate(mine, manifest_schema())
 
 
 @pytest.mark.parametrize("absolute", [True, False])
@@ -195,7 +196,7 @@ def test_broken_manifest_is_refused_with_entry_field_and_rule(
 def test_schema_refuses_what_the_reader_refuses(
     path: tuple[str | int, ...], value: Any, _message: str
 ) -> None:
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    schema = manifest_schema()
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(changed(path, value), schema)
 
