@@ -19,7 +19,12 @@ from c3dhub.registry.reading import fields_of, is_optional, rule_of
 
 _BETWEEN_FIELDS: dict[type, dict[str, Any]] = {
     Manifest: {"properties": {"schema_version": {"const": SCHEMA_VERSION}}},
-    InputContract: {"properties": {"std": {"items": {"exclusiveMinimum": 0}}}},
+    InputContract: {
+        "properties": {
+            "std": {"items": {"exclusiveMinimum": 0}},
+            "resize_size": {"maxItems": 2},
+        }
+    },
     Data: {"oneOf": [{"required": ["class_names_file"]}, {"required": ["classes_note"]}]},
     Model: {
         "properties": {"stages": {"required": ["avgpool", "logits"]}},
@@ -61,7 +66,8 @@ def _schema(kind: Any, known: dict[str, Any]) -> dict[str, Any]:
     if origin is tuple:
         schema.setdefault("items", _schema(inner[0], known))
     if origin is Mapping:
-        schema["propertyNames"] = _schema(inner[0], known)
+        if inner[0] is not str:
+            schema["propertyNames"] = _schema(inner[0], known)
         schema["additionalProperties"] = _schema(inner[1], known)
     return schema
 
@@ -74,7 +80,7 @@ def _object(kind: Any, known: dict[str, Any]) -> dict[str, Any]:
         "required": [name for name, (_, has_default) in fields.items() if not has_default],
         "additionalProperties": False,
         "properties": {name: _schema(hint, known) for name, (hint, _) in fields.items()},
-        "allOf": [_BETWEEN_FIELDS.get(kind, {})],
+        **({"allOf": [_BETWEEN_FIELDS[kind]]} if kind in _BETWEEN_FIELDS else {}),
     }
 
 

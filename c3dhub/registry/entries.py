@@ -26,6 +26,7 @@ SOURCE_KINDS = {
 _PLAIN = "[A-Za-z0-9][A-Za-z0-9_.+-]*"
 ModelName = Annotated[str, matching(_PLAIN, "letters, digits and any of _ . + -")]
 FileName = Annotated[str, matching(_PLAIN, "a file name without a folder")]
+MaybeFileName = Annotated[str, matching(f"({_PLAIN})?", "a file name without a folder")]
 Sha256 = Annotated[str, matching("[0-9a-f]{64}", "64 lower-case hex digits")]
 Sha1 = Annotated[str, matching("[0-9a-f]{40}", "40 lower-case hex digits")]
 Sha256Prefix = Annotated[str, matching("[0-9a-f]{8,63}", "8 to 63 hex digits")]
@@ -51,7 +52,7 @@ class Source:
 
     kind: Annotated[str, one_of(SOURCE_KINDS)]
     location: str
-    filename: FileName = ""
+    filename: MaybeFileName = ""
     note: str = ""
     sha256: Sha256 | None = None
     sha1: Sha1 | None = None

@@ -166,6 +166,6 @@ def check(instance: Any, *names: str) -> None:
     """
     known = fields_of(instance.__class__)
     for name in names or known:
-        (hint, has_default), value = known[name], getattr(instance, name)
-        if not (has_default and _is_left_out(value, hint)):
+        hint, value = known[name][0], getattr(instance, name)
+        if not (value is None and is_optional(hint)):
             _checked(rule_of(hint), value, name)
