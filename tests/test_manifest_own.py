@@ -123,11 +123,8 @@ def test_null_and_empty_text_stand_for_what_may_be_missing(use: Callable[[Any], 
     mine["models"]["resnet18_kinetics"] |= {"options": None, "note": "", "bundled": None}
     use(mine)
     entry = model_info("resnet18_kinetics")
-    assert (entry.sources[0].note, entry.sources[0].sha256, entry.sources[0].sha1) == (
-        "",
-        None,
-        None,
-    )
+    source = entry.sources[0]
+    assert (source.note, source.sha256, source.sha1) == ("", None, None)
     assert (entry.config.options, entry.note, entry.bundled) == ({}, "", None)
 
 
@@ -178,11 +175,7 @@ BROKEN: list[tuple[tuple[str | int, ...], Any, str]] = [
     ((*MODEL, "hub"), {"repo_id": "a/b"}, "hub.filename is missing"),
     ((*MODEL, "hub"), {}, "hub.repo_id is missing; it must be text"),
     (("releases", "unused"), {}, "releases.unused.title is missing"),
-    (
-        ("releases", "cvpr2018", "input", "resize_size"),
-        [112.5],
-        r"resize_size is \[112.5\]; it",
-    ),
+    (("releases", "cvpr2018", "input", "resize_size"), [112.5], r"resize_size is \[112.5\]; it"),
     (("models", "../x"), {}, "models.../x: release is missing"),
     (("models", "resnet18_kinetics"), 5, "the entry is 5; it must be an object"),
     (("releases", "cvpr2018", "input", "mean"), ["a"], "input.mean is .*a list of numbers"),
@@ -203,11 +196,7 @@ BROKEN_BETWEEN_FIELDS: list[tuple[tuple[str | int, ...], Any, str]] = [
     (("data", "kinetics400", "class_names_file"), "gone.txt", "class_names_file is .*gone.txt"),
     (("releases", "cvpr2018", "input", "crop_size"), 500, "crop_size is 500"),
     (("releases", "cvpr2018", "input", "mean"), [1, 2, 10**400], "mean is .*list of numbers"),
-    (
-        ("releases", "cvpr2018", "input", "mean"),
-        [1, 2, math.nan],
-        "mean is .*list of numbers",
-    ),
+    (("releases", "cvpr2018", "input", "mean"), [1, 2, math.nan], "mean is .*list of numbers"),
 ]
 
 
