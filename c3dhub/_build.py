@@ -24,6 +24,7 @@ class BuildPy(build_py):  # type: ignore[misc]  # setuptools has no types
         """Copy the packages, then the manifest; an editable install reads it where it stands."""
         super().run()
         if not self.editable_mode:
+            self.mkpath(str(Path(self._target()).parent))
             self.copy_file(MANIFEST, self._target(), preserve_mode=False)
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:

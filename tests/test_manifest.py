@@ -15,24 +15,18 @@ from typing import Any
 import jsonschema
 import pytest
 import torch
+from manifest_schema import manifest_schema
 from torch.utils.flop_counter import FlopCounterMode
 
-import c3dhub
 from c3dhub.base.errors import UnknownModelError
 from c3dhub.networks import ARCHITECTURES, build
 from c3dhub.registry import entries, manifest
-from c3dhub.registry.manifest import (
-    HubFile,
-    ModelEntry,
-    Source,
-    list_models,
-    load_manifest,
-    model_info,
-)
+from c3dhub.registry.entries import HubFile, Source
+from c3dhub.registry.manifest import ModelEntry, list_models, load_manifest, model_info
 
 HERE = Path(__file__).parent
 MANIFEST = HERE.parent / "weights_manifest.json"
-SCHEMA = Path(c3dhub.__file__).parent / "registry" / "manifest_schema.json"
+DOCS = HERE.parent / "docs"
 NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -63,9 +57,15 @@ def test_every_released_file_has_exactly_one_entry() -> None:
 
 
 def test_manifest_follows_its_schema() -> None:
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    schema = manifest_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(json.loads(MANIFEST.read_text(encoding="utf-8")), schema)
+
+
+@pytest.mark.skipif(not DOCS.is_dir(), reason="an sdist has no docs")
+def test_schema_of_the_docs_is_the_one_that_the_reader_follows() -> None:
+    written = json.loads((DOCS / "manifest_schema.json").read_text(encoding="utf-8"))
+    assert written == manifest_schema(), "tests/manifest_schema.py says how to write it again"
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in released()])

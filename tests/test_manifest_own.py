@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from manifest_schema import manifest_schema
 
 import c3dhub
-from c3dhub.base.errors import ManifestError
+from c3dhub.base.errors import CheckpointError, ManifestError
 from c3dhub.registry import manifest
-from c3dhub.registry.manifest import HubFile, list_models, load_manifest, model_info
+from c3dhub.registry.config import ModelConfig
+from c3dhub.registry.entries import HubFile
+from c3dhub.registry.manifest import list_models, load_manifest, model_info
 
 MANIFEST = Path(c3dhub.__file__).parent.parent / "weights_manifest.json"
-SCHEMA = Path(c3dhub.__file__).parent / "registry" / "manifest_schema.json"
 
 
 def document() -> dict[str, Any]:
@@ -67,7 +71,7 @@ def test_hub_file_is_read(use: Callable[[Any], Path]) -> None:
     mine["models"]["resnet152_kinetics"] |= {"hub": {**hub, "size": 9}, "status": "download"}
     use(mine)
     assert model_info("resnet152_kinetics").hub == HubFile(**hub, size=9)
-    jsonschema.validate(mine, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    jsonschema.validate(mine, manifest_schema())
 
 
 @pytest.mark.parametrize("absolute", [True, False])
@@ -111,6 +115,17 @@ def test_manifest_inside_the_package_comes_first(
     (package / "weights_manifest.json").write_text("{}")
     with pytest.raises(ManifestError, match="schema_version is missing"):
         load_manifest()
+
+
+def test_null_and_empty_text_stand_for_what_may_be_missing(use: Callable[[Any], Path]) -> None:
+    mine = document()
+    mine["models"]["resnet18_kinetics"]["sources"][0] |= {"note": None, "sha256": "", "sha1": None}
+    mine["models"]["resnet18_kinetics"] |= {"options": None, "note": "", "bundled": None}
+    use(mine)
+    entry = model_info("resnet18_kinetics")
+    source = entry.sources[0]
+    assert (source.note, source.sha256, source.sha1) == ("", None, None)
+    assert (entry.config.options, entry.note, entry.bundled) == ({}, "", None)
 
 
 # Broken manifests ---------------------------------------------------------------------------------
@@ -158,6 +173,9 @@ BROKEN: list[tuple[tuple[str | int, ...], Any, str]] = [
     ((*MODEL, "sources", 0, "sha256"), "abc", "sha256 is 'abc'; it must be 64"),
     ((*MODEL, "sources", 0, "filename"), "a/b", "filename is 'a/b'"),
     ((*MODEL, "hub"), {"repo_id": "a/b"}, "hub.filename is missing"),
+    ((*MODEL, "hub"), {}, "hub.repo_id is missing; it must be text"),
+    (("releases", "unused"), {}, "releases.unused.title is missing"),
+    (("releases", "cvpr2018", "input", "resize_size"), [112.5], r"resize_size is \[112.5\]; it"),
     (("models", "../x"), {}, "models.../x: release is missing"),
     (("models", "resnet18_kinetics"), 5, "the entry is 5; it must be an object"),
     (("releases", "cvpr2018", "input", "mean"), ["a"], "input.mean is .*a list of numbers"),
@@ -177,6 +195,8 @@ BROKEN_BETWEEN_FIELDS: list[tuple[tuple[str | int, ...], Any, str]] = [
     ((*MODEL, "sources", 0, "location"), "file:///etc/passwd", "location is 'file:///etc/passwd'"),
     (("data", "kinetics400", "class_names_file"), "gone.txt", "class_names_file is .*gone.txt"),
     (("releases", "cvpr2018", "input", "crop_size"), 500, "crop_size is 500"),
+    (("releases", "cvpr2018", "input", "mean"), [1, 2, 10**400], "mean is .*list of numbers"),
+    (("releases", "cvpr2018", "input", "mean"), [1, 2, math.nan], "mean is .*list of numbers"),
 ]
 
 
@@ -195,7 +215,7 @@ def test_broken_manifest_is_refused_with_entry_field_and_rule(
 def test_schema_refuses_what_the_reader_refuses(
     path: tuple[str | int, ...], value: Any, _message: str
 ) -> None:
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    schema = manifest_schema()
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(changed(path, value), schema)
 
@@ -229,3 +249,38 @@ def test_unreadable_files_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("C3DHUB_MANIFEST", str(tmp_path / "binary.json"))
     with pytest.raises(ManifestError, match="can't decode"):
         load_manifest()
+
+
+# config.json, which is read by the same rules -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", 3, "name is 3; it must be text"),
+        ("num_classes", True, "num_classes is True; it must be a whole number above 0"),
+        ("clip_len", DROP, "clip_len is missing; it must be a whole number above 0"),
+        ("clases", [], "clases is not a known field; remove it. Did you mean classes"),
+        ("classes", ["walk"], "classes has 1 names but num_classes is 400"),
+        ("classes", [1], r"classes is \[1\]; it must be a list of texts"),
+        ("input", {"max_value": 0}, "input.max_value is 0; it must be a number above 0"),
+    ],
+)
+def test_broken_config_is_refused_with_field_and_rule(
+    tmp_path: Path, field: str, value: Any, message: str
+) -> None:
+    config = model_info("resnet18_kinetics").config.to_dict()
+    assert ModelConfig.from_dict(config).to_dict() == config
+    broken = {key: v for key, v in {**config, field: value}.items() if v is not DROP}
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(broken), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=f"not a c3dhub model config: {message}") as caught:
+        ModelConfig.from_file(file)
+    assert str(caught.value).startswith(f"{file}: ")
+
+
+@pytest.mark.parametrize("value", [0, None, True, 3.0])
+def test_config_made_in_python_is_checked_by_the_same_rules(value: Any) -> None:
+    config = model_info("resnet18_kinetics").config
+    with pytest.raises(ValueError, match=f"in_channels is .*{value or ''}.*a whole number above 0"):
+        replace(config, in_channels=value)

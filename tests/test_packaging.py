@@ -171,7 +171,6 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path, wheel_of_sdist: P
     assert {name.split("/")[0] for name in names} == {"c3dhub", DIST_INFO}
     assert names >= {
         "c3dhub/py.typed",
-        "c3dhub/registry/manifest_schema.json",
         "c3dhub/registry/labels/ucf101.txt",
         f"c3dhub/{BUNDLED}/config.json",
         f"c3dhub/{BUNDLED}/README.md",

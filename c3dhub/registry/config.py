@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..base.errors import CheckpointError
+from .reading import check, read
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 
-ResizeMode = Literal["short_side", "exact"]
+ResizeMode = Literal["exact", "short_side"]
+_SIZES = {"exact": 2, "short_side": 1}  # numbers in resize_size
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,11 @@ class InputContract:
     crop_size: int = 112
 
     def __post_init__(self) -> None:
-        expected = {"short_side": 1, "exact": 2}
-        if self.resize_mode not in expected:
-            raise ValueError(
-                f"resize_mode is {self.resize_mode!r}; it must be one of {sorted(expected)}"
-            )
-        if len(self.resize_size) != expected[self.resize_mode]:
+        check(self, "resize_mode")
+        if len(self.resize_size) != _SIZES[self.resize_mode]:
             raise ValueError(
                 f"resize_size is {self.resize_size}; {self.resize_mode!r} takes "
-                f"{expected[self.resize_mode]} number(s) of pixels"
+                f"{_SIZES[self.resize_mode]} number(s) of pixels"
             )
         if min(self.resize_size) < self.crop_size or self.crop_size < 1:
             raise ValueError(
@@ -101,10 +99,7 @@ class ModelConfig:
     provenance: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("num_classes", "clip_len", "in_channels"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} is {value!r}; it must be a whole number above 0")
+        check(self, "num_classes", "clip_len", "in_channels")
         if self.classes is not None and len(self.classes) != self.num_classes:
             raise ValueError(
                 f"classes has {len(self.classes)} names but num_classes is {self.num_classes}; "
@@ -122,14 +117,8 @@ class ModelConfig:
     def from_dict(cls, data: Mapping[str, Any]) -> ModelConfig:
         """Rebuild a config from what :meth:`to_dict` gave, or raise CheckpointError."""
         try:
-            contract = dict(data["input"])
-            for name in ("mean", "std", "resize_size"):
-                contract[name] = tuple(contract[name])
-            fields = {**data, "input": InputContract(**contract)}
-            if fields.get("classes") is not None:
-                fields["classes"] = tuple(fields["classes"])
-            return cls(**fields)
-        except (KeyError, TypeError, ValueError) as error:
+            return read(cls, data, "the model config")
+        except ValueError as error:
             raise CheckpointError(
                 f"this is not a c3dhub model config: {error}; it must hold what "
                 "ModelConfig.to_dict() gives"
@@ -139,9 +128,6 @@ class ModelConfig:
     def from_file(cls, path: Path) -> ModelConfig:
         """Read ``config.json``. Raises CheckpointError where it is missing or wrong."""
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, CheckpointError) as error:
             raise CheckpointError(f"{path}: cannot read the model config: {error}") from error
-        if not isinstance(data, dict):
-            raise CheckpointError(f"{path}: the model config must be a JSON object")
-        return cls.from_dict(data)

@@ -1,6 +1,8 @@
 """The values that the registry is made of: one model's entry, its sources, its terms.
 
-Standard library only; :mod:`c3dhub.registry.manifest` reads them from ``weights_manifest.json``.
+Their annotations are the format of ``weights_manifest.json``: it is read by them, and
+docs/manifest_schema.json is made from them. A new field of a model is one line in
+:class:`ModelFields`. Standard library only.
 """
 
 from __future__ import annotations
@@ -9,24 +11,34 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict
 
 from .config import ModelConfig
+from .reading import Rule, check, matching, one_of, rule_of
 
-STATUSES = ("download", "manual", "bundled")
 # kind of source -> (what its location looks like, the page where a person finds it)
 SOURCE_KINDS = {
-    "url": (r"https?://\S+", "{}"),
     "gdrive": (r"[\w-]+", "https://drive.google.com/file/d/{}/view"),
     "gdrive_folder": (r"[\w-]+", "https://drive.google.com/drive/folders/{}"),
+    "url": (r"https?://\S+", "{}"),
 }
 # A file name or model name becomes part of a path in the cache; it must not lead out of there.
-_PLAIN_NAME = r"[A-Za-z0-9][\w.+-]*"
-
-
-def _require(value: str | None, pattern: str, what: str, rule: str) -> None:
-    if value is not None and not re.fullmatch(pattern, value, re.ASCII):
-        raise ValueError(f"{what} is {value!r}; it must be {rule}")
+_PLAIN = "[A-Za-z0-9][A-Za-z0-9_.+-]*"
+ModelName = Annotated[str, matching(_PLAIN, "letters, digits and any of _ . + -")]
+FileName = Annotated[str, matching(_PLAIN, "a file name without a folder")]
+MaybeFileName = Annotated[str, matching(f"({_PLAIN})?", "a file name without a folder")]
+Sha256 = Annotated[str, matching("[0-9a-f]{64}", "64 lower-case hex digits")]
+Sha1 = Annotated[str, matching("[0-9a-f]{40}", "40 lower-case hex digits")]
+Sha256Prefix = Annotated[str, matching("[0-9a-f]{8,63}", "8 to 63 hex digits")]
+_SIZES = rule_of(tuple[int, ...])
+Shape = Annotated[
+    tuple[int, ...],
+    Rule(
+        "[C, T, H, W] or [D]",
+        lambda shape: _SIZES.holds(shape) and len(shape) in (1, 4),
+        {**_SIZES.schema, "oneOf": [{"maxItems": 1}, {"minItems": 4, "maxItems": 4}]},
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -34,26 +46,24 @@ class Source:
     """One place that a released file comes from, with what is known of its hash.
 
     ``kind`` is ``"url"``, ``"gdrive"`` (``location`` is a Google Drive file id) or
-    ``"gdrive_folder"`` (a folder's id; a person fetches ``filename`` from it).
+    ``"gdrive_folder"`` (a folder's id; a person fetches ``filename`` from it). In the manifest
+    ``filename`` is the model's own where it is missing.
     """
 
-    kind: str
+    kind: Annotated[str, one_of(SOURCE_KINDS)]
     location: str
-    filename: str
+    filename: MaybeFileName = ""
     note: str = ""
-    sha256: str | None = None
-    sha1: str | None = None
-    sha256_prefix: str | None = None
+    sha256: Sha256 | None = None
+    sha1: Sha1 | None = None
+    sha256_prefix: Sha256Prefix | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in SOURCE_KINDS:
-            raise ValueError(f"kind is {self.kind!r}; it must be one of {sorted(SOURCE_KINDS)}")
-        location_pattern, _ = SOURCE_KINDS[self.kind]
-        _require(self.location, location_pattern, "location", "an http(s) URL or a Drive id")
-        _require(self.filename, _PLAIN_NAME, "filename", "a file name without a folder")
-        _require(self.sha256, "[0-9a-f]{64}", "sha256", "64 lower-case hex digits")
-        _require(self.sha1, "[0-9a-f]{40}", "sha1", "40 lower-case hex digits")
-        _require(self.sha256_prefix, "[0-9a-f]{8,63}", "sha256_prefix", "8 to 63 hex digits")
+        check(self)
+        if not re.fullmatch(SOURCE_KINDS[self.kind][0], self.location, re.ASCII):
+            raise ValueError(
+                f"location is {self.location!r}; it must be an http(s) URL or a Drive id"
+            )
 
     @property
     def page_url(self) -> str:
@@ -68,80 +78,96 @@ class HubFile:
     repo_id: str
     filename: str
     revision: str
-    sha256: str
+    sha256: Sha256
     size: int
 
     def __post_init__(self) -> None:
-        _require(self.sha256, "[0-9a-f]{64}", "sha256", "64 lower-case hex digits")
+        check(self)
 
 
 @dataclass(frozen=True)
 class BundledFile:
     """A safetensors file that comes with c3dhub or with a manifest; size in bytes.
 
-    ``path`` is absolute. Halves (float16, bfloat16) are only how it is stored: what is loaded is
-    float32.
+    ``path`` is absolute; in the manifest it may be relative to the manifest or to this package's
+    folder. Halves (float16, bfloat16) are only how it is stored: what is loaded is float32.
     """
 
     path: str
-    sha256: str
+    sha256: Sha256
     size: int
-
-    def __post_init__(self) -> None:
-        _require(self.sha256, "[0-9a-f]{64}", "bundled.sha256", "64 lower-case hex digits")
 
 
 @dataclass(frozen=True)
-class License:
-    """What is known of the terms; ``"not stated"`` where nothing is."""
+class Terms:
+    """What a release says of its terms; ``"not stated"`` where it says nothing."""
 
     code: str
     weights: str
+
+
+@dataclass(frozen=True)
+class License(Terms):
+    """What is known of the terms, those of the data included."""
+
     data: str
 
 
-@dataclass(frozen=True, repr=False)
-class ModelEntry:
-    """Everything that the manifest says about one model.
+class Metric(TypedDict):
+    """One published or measured figure: ``value`` in %, and in ``protocol`` how it came about."""
+
+    dataset: str
+    metric: str
+    protocol: str
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFields:
+    """What the manifest says of a model alone, as an entry has it.
 
     ``stages`` holds one shape per stage, in order, for a clip of ``clip_len`` x 112 x 112:
     (C, T, H, W) for a map, (D,) for ``avgpool``, (num_classes,) for ``logits``. ``gflops`` counts
     2 x multiply-accumulates for one such clip, in 1e9. ``parameters`` leaves BatchNorm's running
-    statistics out. Each of ``metrics`` has ``dataset``, ``metric``, ``value`` in % and
-    ``protocol``; ``metrics_note`` says why there are none. ``citation`` is BibTeX, ``reference``
-    one line.
+    statistics out. ``metrics_note`` says why there are no ``metrics``.
     """
 
-    name: str
-    title: str
     release: str
+    title: str
+    clip_len: int
+    stages: Mapping[str, Shape]
+    parameters: int
+    gflops: float
+    metrics: tuple[Metric, ...] = ()
+    metrics_note: str = ""
+    filename: FileName
+    sources: tuple[Source, ...] = ()
+    hub: HubFile | None = None
+    bundled: BundledFile | None = None
+    status: Literal["download", "manual", "bundled"]
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ModelEntry(ModelFields):
+    """Everything that is known of one model: its own fields, its release's and its data's.
+
+    ``citation`` is BibTeX, ``reference`` one line; ``classes_note`` says why there are no names.
+    """
+
+    name: ModelName
     release_title: str
     config: ModelConfig
     data: str
     data_short: str
     class_names_file: str | None
     classes_note: str
-    clip_len: int
-    stages: Mapping[str, tuple[int, ...]]
-    parameters: int
-    gflops: float
-    metrics: tuple[Mapping[str, Any], ...]
-    metrics_note: str
     license: License
     citation: str
     reference: str
-    filename: str
-    sources: tuple[Source, ...]
-    hub: HubFile | None
-    status: str
-    note: str = ""
-    bundled: BundledFile | None = None
 
     def __post_init__(self) -> None:
-        _require(self.name, _PLAIN_NAME, "the model's name", "letters, digits and any of _ . + -")
-        _require(self.filename, _PLAIN_NAME, "filename", "a file name without a folder")
-        if self.status not in STATUSES:
-            raise ValueError(f"status is {self.status!r}; it must be one of {list(STATUSES)}")
+        check(self, "name")
         direct = self.hub is not None or any(s.kind != "gdrive_folder" for s in self.sources)
         if self.status == "download" and not direct:
             raise ValueError("status is 'download' without a url, gdrive or hub source; add one")
@@ -151,12 +177,12 @@ class ModelEntry:
                 "come along has the status 'bundled' and the file's path, sha256 and size in "
                 "bundled, and no other model has either"
             )
+        if "avgpool" not in self.stages:
+            raise ValueError("stages.avgpool is missing; it must be [D], the pooled features")
         if self.stages.get("logits") != (self.config.num_classes,):
             raise ValueError(f"stages.logits must be [{self.config.num_classes}], the num_classes")
         if not self.metrics and not self.metrics_note:
             raise ValueError("metrics is empty; give figures, or say in metrics_note why not")
-        if (self.class_names_file is None) == (self.classes_note == ""):
-            raise ValueError("give either class_names_file or classes_note, which says why not")
 
     @property
     def num_features(self) -> int:
@@ -173,4 +199,4 @@ class ModelEntry:
     def to_dict(self) -> dict[str, Any]:
         """Return plain dicts, lists, strings and numbers, ready for JSON."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plain
+        return {"name": self.name, **plain}

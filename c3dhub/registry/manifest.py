@@ -13,20 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..base.errors import ManifestError, UnknownModelError, near_matches
-from .entries import BundledFile, HubFile, License, ModelEntry, Source
+from .entries import ModelEntry
 from .manifest_file import read_manifest
 
-__all__ = [
-    "BundledFile",
-    "HubFile",
-    "License",
-    "ModelEntry",
-    "Source",
-    "list_models",
-    "load_manifest",
-    "model_info",
-    "shipped_manifest",
-]
+__all__ = ["ModelEntry", "list_models", "load_manifest", "model_info", "shipped_manifest"]
 
 ENVIRONMENT_VARIABLE = "C3DHUB_MANIFEST"
 _ROOM = Path(__file__).resolve().parent
