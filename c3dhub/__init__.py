@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .learning.training import finetune
     from .registry.config import InputContract, ModelConfig
     from .registry.manifest import ModelEntry, list_models, model_info
-    from .video.sample import sample_video
+    from .registry.sample import sample_video
 
 # Public name -> module. Names are imported when they are first used, so that listing models does
 # not wait for torch.
@@ -85,7 +85,7 @@ _MODULES = {
     "model_info": "registry.manifest",
     "probe": "learning.probing.probing",
     "read_dataset": "learning.datasets",
-    "sample_video": "video.sample",
+    "sample_video": "registry.sample",
 }
 
 __all__ = [

@@ -16,9 +16,9 @@ import pytest
 import c3dhub
 from c3dhub.cli import main
 from c3dhub.extraction.features import load_features
+from c3dhub.registry import sample
 from c3dhub.registry.manifest import model_info
-from c3dhub.video import sample
-from c3dhub.video.sample import sample_shown, sample_video
+from c3dhub.registry.sample import sample_shown, sample_video
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "examples" / "pretrain"))

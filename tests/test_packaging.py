@@ -174,8 +174,8 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path, wheel_of_sdist: P
         "c3dhub/registry/labels/ucf101.txt",
         f"c3dhub/{BUNDLED}/config.json",
         f"c3dhub/{BUNDLED}/README.md",
-        "c3dhub/video/bundled_sample/sample.mp4",
-        "c3dhub/video/bundled_sample/sample.json",
+        "c3dhub/registry/bundled/sample/sample.mp4",
+        "c3dhub/registry/bundled/sample/sample.json",
         f"{DIST_INFO}/licenses/LICENSE",
         f"{DIST_INFO}/licenses/NOTICE",
     }

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import FeaturesError, ManifestError
 from ..registry.manifest import shipped_manifest
+from ..registry.sample import Shown, sample_shown, sample_video
 from .outputs import plan_outputs
 
 if TYPE_CHECKING:
     from ..extraction.features import Features
     from ..networks import VideoNetwork
-    from ..video.sample import Shown
 
 MODEL = "resnet18_figures"
 OUTPUT = "demo_features.safetensors"
@@ -48,9 +48,6 @@ def add_parsers(subparsers: Any) -> None:
 
 def run_demo(args: argparse.Namespace) -> int:
     """Predict, show and write; or print the path of the sample video."""
-    # Here and below: what imports the decoder and torch, for which no parser should wait.
-    from ..video.sample import sample_video
-
     video = sample_video()
     if args.path:
         print(json.dumps({"video": str(video)}) if args.json else video)
@@ -100,7 +97,6 @@ def _bundled_network(device: str | None) -> VideoNetwork:
 def _rows(features: Features, network: VideoNetwork) -> list[dict[str, Any]]:
     """Return one dict per clip: time, best class, its score, and what was shown."""
     from ..extraction.predictions import softmax, top  # late: imports torch
-    from ..video.sample import sample_shown  # late: imports torch
 
     scores, shown = softmax(features["logits"]), sample_shown()
     rows = []

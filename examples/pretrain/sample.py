@@ -1,6 +1,6 @@
 """Render the sample video that `c3dhub demo` shows, and what is to be seen in it when.
 
-python examples/pretrain/sample.py          # writes c3dhub/video/bundled_sample/
+python examples/pretrain/sample.py          # writes c3dhub/registry/bundled/sample/
 python examples/pretrain/sample.py --output elsewhere
 
 One scene after the other, each with people, clothes and a place of its own. Scenes last one or two
@@ -31,7 +31,9 @@ from wardrobe import dress
 
 from c3dhub.base.files import atomic_path
 
-FOLDER = Path(__file__).resolve().parent.parent.parent / "c3dhub" / "video" / "bundled_sample"
+FOLDER = (
+    Path(__file__).resolve().parent.parent.parent / "c3dhub" / "registry" / "bundled" / "sample"
+)
 SEED = 20_180_619
 WIDTH, HEIGHT, FPS = 320, 240, 15
 # What is shown, and for how many clips.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..base.errors import C3DHubError
 
-_FOLDER = Path(__file__).resolve().parent / "bundled_sample"
+_FOLDER = Path(__file__).resolve().parent / "bundled" / "sample"
 
 
 @dataclass(frozen=True)
