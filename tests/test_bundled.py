@@ -18,6 +18,7 @@ from c3dhub.base.files import sha256_of
 from c3dhub.cli import main
 from c3dhub.networks import VideoNetwork
 from c3dhub.registry.manifest import load_manifest, model_info, shipped_manifest
+from c3dhub.weights.convert import convert_checkpoint
 
 NAME = "resnet18_figures"
 ROOT = Path(__file__).resolve().parent.parent
@@ -182,7 +183,7 @@ def test_a_wrong_entry_is_refused(
 def test_nothing_is_converted_for_it(tmp_path: Path) -> None:
     copy = shutil.copy(FOLDER / "model.safetensors", tmp_path / "copy.safetensors")
     with pytest.raises(c3dhub.CheckpointError, match="comes with c3dhub and loads from there"):
-        c3dhub.weights.convert.convert_checkpoint(copy, name=NAME)
+        convert_checkpoint(copy, name=NAME)
 
 
 # A manifest of one's own --------------------------------------------------------------------------
