@@ -67,15 +67,15 @@ def _problems(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> list[str]:
     kinds = {str(tensor.dtype) for tensor in state.values() if tensor.is_floating_point()}
     if len(kinds) > 1:
         problems.append(f"weights are {' and '.join(sorted(kinds))}, not all of one kind")
-    return problems + [f"{key} is unexpected" for key in sorted(state.keys() - wanted.keys())]
+    return problems + [f"unexpected: {key}" for key in sorted(state.keys() - wanted.keys())]
 
 
 def _misfit(key: str, state: dict[str, Tensor], old: Tensor) -> str:
     if key not in state:
-        return f"{key} is missing"
+        return f"missing: {key}"
     new = state[key]
     if new.shape != old.shape:
-        return f"{key} has shape {tuple(new.shape)}, not {tuple(old.shape)}"
+        return f"{key} is {tuple(new.shape)}, must be {tuple(old.shape)}"
     if new.is_floating_point() != old.is_floating_point():
         return f"{key} is {new.dtype}, not {old.dtype}"
     return ""
