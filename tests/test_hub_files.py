@@ -218,7 +218,8 @@ def test_hub_answer_that_takes_for_ever_is_not_waited_for(
     hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub_files, "ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(hub_files, "_metadata", lambda _: time.sleep(0.5))
+    slow = "huggingface_hub.get_hf_file_metadata"
+    monkeypatch.setattr(slow, lambda *_, **__: time.sleep(0.5))
     with pytest.raises(WeightsUnavailableError, match=r"no answer within 0\.1 seconds"):
         resolve_hub(f"hf://{REPO}")
 

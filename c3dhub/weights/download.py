@@ -74,16 +74,9 @@ class _Part:
     """
 
     def __init__(self, target: Path) -> None:
-        self.target = target
+        self.path = target.with_name(f"{target.name}.part")
+        self.note = target.with_name(f"{target.name}.part.json")
         self.digest, self.hashed = hashlib.sha256(), 0
-
-    @property
-    def path(self) -> Path:
-        return self.target.with_name(f"{self.target.name}.part")
-
-    @property
-    def note(self) -> Path:
-        return self.target.with_name(f"{self.target.name}.part.json")
 
     def size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0

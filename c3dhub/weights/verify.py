@@ -9,10 +9,10 @@ from pathlib import Path
 from ..base.errors import C3DHubError, CheckpointError
 from ..base.files import sha256_of
 from ..registry.manifest import load_manifest, model_info
-from . import bundled_files, hub_files
+from . import hub_files
 from .cache import HUB_PREFIX, Cache
 from .hub_files import HubPlace
-from .local_files import resolve_path
+from .local_files import resolve_path, use_bundled
 from .pins import WeightsPin
 
 
@@ -49,8 +49,8 @@ def verify(item: str, cache: Cache) -> Verdict:
         entry = load_manifest().get(item)
         if entry is not None and entry.bundled is not None:
             path = entry.bundled.path
-            found_sha256 = bundled_files.use(entry).sha256
-            return Verdict(item, path, True, f"sha256 {found_sha256}, {bundled_files.ORIGIN}")
+            weights = use_bundled(entry)
+            return Verdict(item, path, True, f"sha256 {weights.sha256}, {weights.origin}")
         if _is_name(item, cache):
             key, found, known = _locate(item, cache)
             path = str(found)
@@ -76,12 +76,10 @@ def _locate(name: str, cache: Cache) -> tuple[str, Path, str | None]:
         return name, cache.weights(name), None
     entry = load_manifest().get(name)
     if entry is not None and entry.hub is not None:
-        place = HubPlace(entry.hub.repo_id, entry.hub.filename, entry.hub.revision)
+        place = HubPlace.of(entry.hub)
         path = hub_files.find_cached(place)
         if path is not None:
-            commit = hub_files.commit_of(place, path)
-            key = str(HubPlace(place.repo_id, place.filename, commit))
-            return key, path, entry.hub.sha256
+            return str(hub_files.at_commit(place, path)), path, entry.hub.sha256
     raise CheckpointError(f"not in the cache; fetch it with `c3dhub download {name}`")
 
 
