@@ -20,12 +20,10 @@ from .pins import Pins, SourcePin, WeightsPin
 if TYPE_CHECKING:
     from .convert import Converted
 
-DOWNLOADABLE = ("url", "gdrive")
-
 
 def downloadable(sources: Iterable[Source]) -> tuple[Source, ...]:
     """Return the sources that can be fetched without a person, in their order."""
-    return tuple(source for source in sources if source.kind in DOWNLOADABLE)
+    return tuple(source for source in sources if source.kind in ("url", "gdrive"))
 
 
 def fetch_release(entry: ModelEntry, cache: Cache, *, progress: bool | None = None) -> None:
@@ -43,7 +41,7 @@ def fetch_release(entry: ModelEntry, cache: Cache, *, progress: bool | None = No
     OSError
         If the cache cannot be written.
     """
-    from .convert import convert_checkpoint
+    from .convert import convert_checkpoint  # start-up time: imports torch
 
     problems: list[Exception] = []
     for source in downloadable(entry.sources):
@@ -82,7 +80,7 @@ def convert_into_cache(
     WeightsUnavailableError
         If the cache cannot be written.
     """
-    from .convert import convert_checkpoint
+    from .convert import convert_checkpoint  # start-up time: imports torch
 
     converted = convert_checkpoint(path, name=name)
     model = converted.entry.name
@@ -97,7 +95,7 @@ def install(converted: Converted, cache: Cache, *, location: str) -> WeightsPin:
 
     The caller holds the model's lock. Raises OSError where the cache cannot be written.
     """
-    from ..networks.saving import write_pretrained
+    from ..networks.saving import write_pretrained  # start-up time: imports torch
 
     entry = converted.entry
     staging, folder = cache.staging(entry.name), cache.folder(entry.name)

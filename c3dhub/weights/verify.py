@@ -43,22 +43,21 @@ def verify(item: str, cache: Cache) -> Verdict:
     """
     path = "-"
     try:
-        if item.startswith(HUB_PREFIX):
-            path = str(_hub_path(item))
-            return Verdict(item, path, True, _check_hash(item, Path(path), cache, None))
         entry = load_manifest().get(item)
         if entry is not None and entry.bundled is not None:
             path = entry.bundled.path
             weights = use_bundled(entry)
-            return Verdict(item, path, True, f"sha256 {weights.sha256}, {weights.origin}")
-        if _is_name(item, cache):
+            detail = f"sha256 {weights.sha256}, {weights.origin}"
+        elif item.startswith(HUB_PREFIX) or _is_name(item, cache):
             key, found, known = _locate(item, cache)
             path = str(found)
-            return Verdict(item, path, True, _check_hash(key, found, cache, known))
-        path = item
-        return Verdict(item, path, True, _check_tensors(item))
+            detail = _check_hash(key, found, cache, known)
+        else:
+            path = item
+            detail = _check_tensors(item)
     except (C3DHubError, OSError) as error:
         return Verdict(item, path, False, str(error))
+    return Verdict(item, path, True, detail)
 
 
 def _is_name(item: str, cache: Cache) -> bool:
@@ -72,6 +71,13 @@ def _is_name(item: str, cache: Cache) -> bool:
 
 def _locate(name: str, cache: Cache) -> tuple[str, Path, str | None]:
     """Return the key of the pin, the file, and its hash where the manifest knows it."""
+    if name.startswith(HUB_PREFIX):
+        path = hub_files.find_cached(HubPlace.from_key(name))
+        if path is None:
+            raise CheckpointError(
+                "not in huggingface_hub's cache any more; load it to fetch it again"
+            )
+        return name, path, None
     if cache.has(name):
         return name, cache.weights(name), None
     entry = load_manifest().get(name)
@@ -81,13 +87,6 @@ def _locate(name: str, cache: Cache) -> tuple[str, Path, str | None]:
         if path is not None:
             return str(hub_files.at_commit(place, path)), path, entry.hub.sha256
     raise CheckpointError(f"not in the cache; fetch it with `c3dhub download {name}`")
-
-
-def _hub_path(key: str) -> Path:
-    path = hub_files.find_cached(HubPlace.from_key(key))
-    if path is None:
-        raise CheckpointError("not in huggingface_hub's cache any more; load it to fetch it again")
-    return path
 
 
 def _check_hash(key: str, path: Path, cache: Cache, known: str | None) -> str:
@@ -111,7 +110,7 @@ def _check_hash(key: str, path: Path, cache: Cache, known: str | None) -> str:
 
 
 def _check_tensors(path: str) -> str:
-    # The rest of this module needs no torch, which takes seconds to import.
+    # Start-up time: most checks need no torch, which takes seconds to import.
     import torch
 
     from .assembling import assemble

@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...base.errors import CheckpointError, UnknownModelError, near_matches
+from ...base.errors import CheckpointError
 from ...base.files import sha256_of
 from ...registry.entries import ModelEntry, Source
-from ...registry.manifest import load_manifest
+from ...registry.manifest import load_manifest, model_info
 from .checkpoint import Candidate, Checkpoint, read_checkpoint
 from .matching import Match, expected_shapes, find_nearest, is_counter, shorten
 
@@ -97,21 +97,16 @@ def convert_checkpoint(
 
 
 def _pool(name: str | None) -> list[ModelEntry]:
-    entries = load_manifest()
     if name is None:
         # Nothing was released of the bundled ones that could be converted.
-        return [entry for entry in entries.values() if entry.bundled is None]
-    if name not in entries:
-        raise UnknownModelError(
-            f"no model is called {name!r}.{near_matches(name, entries)} "
-            "`c3dhub list` shows all names."
-        )
-    if entries[name].bundled is not None:
+        return [entry for entry in load_manifest().values() if entry.bundled is None]
+    entry = model_info(name)
+    if entry.bundled is not None:
         raise CheckpointError(
             f"{name} comes with c3dhub and loads from there, a file converted for it would not be "
             f"used; c3dhub.load({name!r}) needs no conversion"
         )
-    return [entries[name]]
+    return [entry]
 
 
 def _best_candidate(checkpoint: Checkpoint, entries: list[ModelEntry]) -> tuple[Candidate, Fits]:
