@@ -189,16 +189,17 @@ def _use_hub(entry: ModelEntry, cache: Cache, progress: bool | None) -> LocalWei
     assert entry.hub is not None  # decide() chooses the Hub only for entries that are there
     place = HubPlace.of(entry.hub)
     path = _from_hub(place, None, progress)
-    sha256, origin = _confirm_hub(place, path, cache, known=entry.hub.sha256)
-    return LocalWeights(path, None, origin, entry.name, sha256)
+    found = _confirmed(place, path, cache, known=entry.hub.sha256)
+    return replace(found, model=entry.name)
 
 
-def _confirm_hub(
+def _confirmed(
     place: HubPlace, path: Path, cache: Cache, *, known: str | None = None
-) -> tuple[str, str]:
+) -> LocalWeights:
     key = str(hub_files.at_commit(place, path))
     remedy = f"Remove it with `c3dhub cache remove {key}`, then fetch it again"
-    return confirm(cache, key, path, remedy=remedy, known=known), key
+    sha256 = confirm(cache, key, path, remedy=remedy, known=known)
+    return LocalWeights(path, None, key, None, sha256)
 
 
 def resolve_hub(
@@ -228,8 +229,7 @@ def resolve_hub(
     weights = _from_hub(place, offline, progress)
     cache = Cache.default()
     with cache.writing():
-        sha256, origin = _confirm_hub(place, weights, cache)
-    return LocalWeights(weights, config, origin, None, sha256)
+        return replace(_confirmed(place, weights, cache), config_path=config)
 
 
 def _from_hub(place: HubPlace, offline: str | None, progress: bool | None) -> Path:
