@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from ..base.errors import CheckpointError
 from ..base.files import sha256_of
 from ..registry.config import CONFIG_FILE, WEIGHTS_FILE, ModelConfig
@@ -116,6 +114,9 @@ def resolve_path(path: str | Path) -> LocalWeights:
 
 def read_header(path: Path) -> dict[str, str]:
     """Return the metadata of a safetensors file. Raises CheckpointError where it is not one."""
+    # Listing models and the cache works where no other package is installed.
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, framework="np") as file:
             return dict(file.metadata() or {})
