@@ -224,7 +224,7 @@ def test_verify_without_a_name_checks_it_too(
 ) -> None:
     assert main(["verify"]) == 0
     assert capsys.readouterr().out.startswith(f"ok      {NAME}: sha256 ")
-    monkeypatch.setattr("c3dhub.weights.bundled_files.sha256_of", lambda _: "0" * 64)
+    monkeypatch.setattr("c3dhub.weights.local_files.sha256_of", lambda _: "0" * 64)
     assert main(["verify"]) == 1
     assert capsys.readouterr().out.startswith(f"FAILED  {NAME}: ")
 

@@ -28,6 +28,7 @@ from c3dhub.weights.convert import convert_checkpoint, plain_name
 def tiny_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let conversion see the tiny entries alone."""
     monkeypatch.setattr(convert, "load_manifest", tiny_entries)
+    monkeypatch.setattr("c3dhub.registry.manifest.load_manifest", tiny_entries)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from safetensors.torch import save
 from tiny_release import Release, at, checkpoint_bytes, tiny_config
 
 from c3dhub.base.errors import CheckpointError, WeightsUnavailableError
+from c3dhub.base.files import sha256_of
 from c3dhub.registry.manifest import model_info
 from c3dhub.weights import ensure, hub_files, resolve_hub
 from c3dhub.weights.cache import Cache
@@ -115,6 +116,23 @@ def test_reference_is_fetched_once_and_then_needs_no_request(
     assert list(Cache(home).pins()) == [found.origin]
 
 
+def test_file_is_hashed_once_however_often_it_is_used(
+    hub: HubServer, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[Path] = []
+
+    def count(path: Path) -> str:
+        hashed.append(path)
+        return sha256_of(path)
+
+    monkeypatch.setattr("c3dhub.weights.cache.sha256_of", count)
+    monkeypatch.setattr("c3dhub.weights.local_files.sha256_of", count)
+    release(hub=hub_fields(hub.refs[REPO, "main"]))
+    found = [ensure(model_info("tiny")), ensure(model_info("tiny")), resolve_hub(f"hf://{REPO}")]
+    assert {weights.sha256 for weights in found} == {SHA256}
+    assert hashed == [found[0].path]
+
+
 def test_branch_that_moved_is_not_noticed_but_its_new_commit_can_be_named(hub: HubServer) -> None:
     old = resolve_hub(f"hf://{REPO}")
     commit = hub.add(REPO, CHANGED)
@@ -200,7 +218,8 @@ def test_hub_answer_that_takes_for_ever_is_not_waited_for(
     hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub_files, "ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(hub_files, "_metadata", lambda _: time.sleep(0.5))
+    slow = "huggingface_hub.get_hf_file_metadata"
+    monkeypatch.setattr(slow, lambda *_, **__: time.sleep(0.5))
     with pytest.raises(WeightsUnavailableError, match=r"no answer within 0\.1 seconds"):
         resolve_hub(f"hf://{REPO}")
 

@@ -93,6 +93,7 @@ def test_path_is_held_against_its_config(cache: Cache, inside: str) -> None:
         ("remove", "missing: fc.bias"),
         ("add", "unexpected: extra"),
         ("reshape", "fc.bias is (6,), must be (5,)"),
+        ("halve", "not all of one kind"),
     ],
 )
 def test_tensors_that_do_not_fit_are_named(
@@ -101,6 +102,8 @@ def test_tensors_that_do_not_fit_are_named(
     state = load_file(cache.weights("tiny"))
     if change == "remove":
         del state["fc.bias"]
+    elif change == "halve":
+        state["fc.bias"] = state["fc.bias"].half()
     else:
         state["extra" if change == "add" else "fc.bias"] = torch.zeros(6)
     save_file(state, tmp_path / "model.safetensors")

@@ -32,11 +32,10 @@ def ahead(items: Iterable[T], *, depth: int = 2) -> Generator[T, None, None]:
         error: BaseException | None = None
         iterator = iter(items)
         try:
-            while not stopped.is_set():
-                item = next(iterator)
+            for item in iterator:
                 offer((item, None, False))
-        except StopIteration:
-            pass
+                if stopped.is_set():
+                    break
         except BaseException as caught:  # noqa: BLE001 - handed to the caller, whatever it is
             error = caught
         finally:

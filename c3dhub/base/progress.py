@@ -1,11 +1,14 @@
-"""One line on stderr that says how far a long job is and how long it still takes."""
+"""One line on stderr that says how far a long job is and how long it still takes.
+
+Why not tqdm: whole lines in log files take a printer and a ``close`` of one's own, it starts a
+thread and a lock between processes, and importing it takes ten times as long.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Literal, TextIO
 
 Unit = Literal["B", "clips", "videos"]
@@ -64,53 +67,39 @@ class Progress:
         enabled: bool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.total = total
         self.unit = unit
         self.label = label
-        self.done = done
         self._stream = sys.stderr if stream is None else stream
         self._tty = self._stream is not None and self._stream.isatty()
         self.enabled = self._tty if enabled is None else enabled and self._stream is not None
         self._clock = clock
-        self._started_at = clock()
-        self._started_with = done
-        self._shown_at = self._started_at
+        self._shown_at = clock()
         self._width = 0
-        self._closed = False
-
-    def update(self, count: int) -> None:
-        """Say that ``count`` more (bytes, clips) are done."""
-        self.done += count
-        if not self.enabled or self._closed:
-            return
-        now = self._clock()
-        if now - self._shown_at >= (_TTY_SECONDS if self._tty else _LOG_SECONDS):
-            self._shown_at = now
-            self._show()
+        self.restart(done=done, total=total)
 
     def restart(self, *, done: int, total: int | None) -> None:
         """Begin anew from ``done``, as a download does whose server cannot resume."""
         self.done, self.total = done, total
         self._started_at, self._started_with = self._clock(), done
 
-    def close(self) -> None:
-        """Show the final state and end the line. Further calls do nothing."""
-        if self.enabled and not self._closed:
+    def update(self, count: int) -> None:
+        """Say that ``count`` more (bytes, clips) are done."""
+        self.done += count
+        now = self._clock()
+        if self.enabled and now - self._shown_at >= (_TTY_SECONDS if self._tty else _LOG_SECONDS):
+            self._shown_at = now
             self._show()
-            if self._tty:
-                self._stream.write("\n")
-                self._stream.flush()
-        self._closed = True
+
+    def close(self) -> None:
+        """Show the final state and end the line. Nothing is shown from then on."""
+        if self.enabled:
+            self._show(end="\n")
+        self.enabled = False
 
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __str__(self) -> str:
@@ -122,23 +111,17 @@ class Progress:
         elapsed = self._clock() - self._started_at
         rate = (self.done - self._started_with) / elapsed if elapsed > 0 else 0.0
         if rate > 0:
-            parts.append(self._rate(rate))
+            parts.append(f"{self._amount(rate, '.1f')}/s")
             if self.total is not None and self.done < self.total:
                 parts.append(f"{human_seconds((self.total - self.done) / rate)} left")
         return f"{self.label}: {'  '.join(parts)}" if self.label else "  ".join(parts)
 
-    def _amount(self, count: int) -> str:
-        return human_bytes(count) if self.unit == "B" else f"{count} {self.unit}"
+    def _amount(self, count: float, digits: str = "") -> str:
+        return human_bytes(count) if self.unit == "B" else f"{count:{digits}} {self.unit}"
 
-    def _rate(self, rate: float) -> str:
-        return f"{human_bytes(rate)}/s" if self.unit == "B" else f"{rate:.1f} {self.unit}/s"
-
-    def _show(self) -> None:
+    def _show(self, end: str = "") -> None:
         line = str(self)
-        if self._tty:
-            # Pads over what a longer line before it left on the screen.
-            self._stream.write(f"\r{line:<{self._width}}")
-            self._width = len(line)
-        else:
-            self._stream.write(f"{line}\n")
+        # Pads over what a longer line before it left on the screen.
+        self._stream.write(f"\r{line:<{self._width}}{end}" if self._tty else f"{line}\n")
         self._stream.flush()
+        self._width = len(line)

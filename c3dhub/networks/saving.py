@@ -8,8 +8,7 @@ give equal bytes.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -86,25 +85,25 @@ def write_safetensors(
 
     Raises ValueError for a tensor that is sparse, without values, or of a dtype that is unknown.
     """
-    for piece in _pieces(state, metadata):
-        stream.write(piece)
-
-
-def _pieces(
-    state: Mapping[str, Tensor], metadata: Mapping[str, str]
-) -> Iterator[bytes | memoryview]:
-    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
     # Wide numbers first, so that every tensor begins at a multiple of its number's size.
     names = sorted(state, key=lambda name: (-state[name].element_size(), name))
-    offset = 0
+    stream.write(_header({name: state[name] for name in names}, metadata))
     for name in names:
-        tensor = state[name]
+        # One at a time, so that a copy costs little memory.
+        flat = state[name].detach().cpu().contiguous().reshape(-1)
+        stream.write(flat.view(torch.uint8).numpy().data)
+
+
+def _header(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
+    offset = 0
+    for name, tensor in state.items():
         if tensor.dtype not in _TYPES or tensor.layout != torch.strided or tensor.is_meta:
             raise ValueError(
                 f"{name} is {tensor.dtype}, {tensor.layout}, on {tensor.device}; a safetensors "
                 "file takes dense tensors with values, of common dtypes"
             )
-        end = offset + math.prod(tensor.shape) * tensor.element_size()
+        end = offset + tensor.nbytes
         header[name] = {
             "dtype": _TYPES[tensor.dtype],
             "shape": list(tensor.shape),
@@ -113,12 +112,4 @@ def _pieces(
         offset = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    yield len(text).to_bytes(8, "little") + text
-    for name in names:
-        yield _bytes_of(state[name])
-
-
-def _bytes_of(tensor: Tensor) -> memoryview:
-    """Return the bytes of a tensor; one at a time, so that a copy costs little memory."""
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().data
+    return len(text).to_bytes(8, "little") + text

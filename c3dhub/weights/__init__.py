@@ -11,17 +11,17 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from ..base.errors import CheckpointError, WeightsUnavailableError
 from ..registry.config import CONFIG_FILE, WEIGHTS_FILE
 from ..registry.entries import ModelEntry
-from . import bundled_files, hub_files, release_files
+from . import hub_files, release_files
 from .cache import Cache, confirm
 from .hub_files import HubPlace
-from .local_files import LocalWeights, resolve_path
+from .local_files import LocalWeights, resolve_path, use_bundled
 
 __all__ = [
     "Decision",
@@ -115,7 +115,7 @@ def ensure(
         If a file is not what it was or what it should be.
     """
     if entry.bundled is not None:
-        return bundled_files.use(entry)
+        return use_bundled(entry)
     cache = Cache.default()
     offline = offline_reason(local_files_only=local_files_only)
     with cache.writing():
@@ -181,31 +181,25 @@ def _use(entry: ModelEntry, cache: Cache) -> LocalWeights:
     return LocalWeights(path, cache.config(entry.name), origin, entry.name, sha256)
 
 
-def _hub_place(entry: ModelEntry) -> HubPlace | None:
-    hub = entry.hub
-    return None if hub is None else HubPlace(hub.repo_id, hub.filename, hub.revision)
-
-
 def _find_on_hub(entry: ModelEntry) -> Path | None:
-    place = _hub_place(entry)
-    return None if place is None else hub_files.find_cached(place)
+    return None if entry.hub is None else hub_files.find_cached(HubPlace.of(entry.hub))
 
 
 def _use_hub(entry: ModelEntry, cache: Cache, progress: bool | None) -> LocalWeights:
-    place = _hub_place(entry)
-    assert place is not None  # decide() chooses the Hub only for entries that are there
-    assert entry.hub is not None
-    path = hub_files.find_cached(place) or hub_files.fetch(place, progress=progress)
-    sha256, origin = _confirm_hub(place, path, cache, known=entry.hub.sha256)
-    return LocalWeights(path, None, origin, entry.name, sha256)
+    assert entry.hub is not None  # decide() chooses the Hub only for entries that are there
+    place = HubPlace.of(entry.hub)
+    path = _from_hub(place, None, progress)
+    found = _confirmed(place, path, cache, known=entry.hub.sha256)
+    return replace(found, model=entry.name)
 
 
-def _confirm_hub(
+def _confirmed(
     place: HubPlace, path: Path, cache: Cache, *, known: str | None = None
-) -> tuple[str, str]:
-    key = str(HubPlace(place.repo_id, place.filename, hub_files.commit_of(place, path)))
+) -> LocalWeights:
+    key = str(hub_files.at_commit(place, path))
     remedy = f"Remove it with `c3dhub cache remove {key}`, then fetch it again"
-    return confirm(cache, key, path, remedy=remedy, known=known), key
+    sha256 = confirm(cache, key, path, remedy=remedy, known=known)
+    return LocalWeights(path, None, key, None, sha256)
 
 
 def resolve_hub(
@@ -231,13 +225,11 @@ def resolve_hub(
     config_place = HubPlace(repo_id, CONFIG_FILE, revision)
     config = _from_hub(config_place, offline, progress)
     # The branch may move between the two requests; the pair must be of one commit.
-    commit = hub_files.commit_of(config_place, config)
-    place = HubPlace(repo_id, WEIGHTS_FILE, commit)
+    place = replace(hub_files.at_commit(config_place, config), filename=WEIGHTS_FILE)
     weights = _from_hub(place, offline, progress)
     cache = Cache.default()
     with cache.writing():
-        sha256, origin = _confirm_hub(place, weights, cache)
-    return LocalWeights(weights, config, origin, None, sha256)
+        return replace(_confirmed(place, weights, cache), config_path=config)
 
 
 def _from_hub(place: HubPlace, offline: str | None, progress: bool | None) -> Path:

@@ -164,7 +164,7 @@ class Cache:
 
     @contextlib.contextmanager
     def _hold(self, filename: str, what: str) -> Iterator[None]:
-        from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
+        from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # start-up time
 
         path = self.root / "locks" / filename
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -210,32 +210,21 @@ def confirm(cache: Cache, key: str, path: Path, *, remedy: str, known: str | Non
     CheckpointError
         If the file is not the one that is known or was pinned.
     """
-    expected = _expectation(cache, key, known)
-    if expected is not None and expected.describes(path):
-        return expected.sha256
+    pin = cache.pinned(key).weights
+    if pin is not None and known in (None, pin.sha256) and pin.describes(path):
+        return pin.sha256
     actual = sha256_of(path)
-    wanted = known or (expected.sha256 if expected else actual)
-    if actual != wanted:
-        raise changed(path, expected=wanted, actual=actual, remedy=remedy)
+    expected = known or (pin.sha256 if pin else actual)
+    if actual != expected:
+        raise CheckpointError(
+            f"{path}: this file is not the one that was seen before:\n"
+            f"  expected sha256 {expected}\n  actual sha256   {actual}\n{remedy}"
+        )
     try:
         cache.pin(key, weights=WeightsPin.of(path, sha256=actual))
     except OSError as error:
         logger.info("%s: cannot pin it (%s), so it is hashed at each use", path, error)
     return actual
-
-
-def _expectation(cache: Cache, key: str, known: str | None) -> WeightsPin | None:
-    pin = cache.pinned(key).weights
-    return None if pin is None or (known is not None and pin.sha256 != known) else pin
-
-
-def changed(path: Path, *, expected: str, actual: str, remedy: str) -> CheckpointError:
-    """Return the error for a file that is not the one it should be."""
-    return CheckpointError(
-        f"{path}: this file is not the one that was seen before:\n"
-        f"  expected sha256 {expected}\n"
-        f"  actual sha256   {actual}\n{remedy}"
-    )
 
 
 def folder_bytes(folder: Path) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import http
 import http.client
 import json
@@ -66,19 +67,16 @@ class _Version:
         return self.last_modified
 
 
-@dataclass(frozen=True)
 class _Part:
-    """The unfinished file beside ``target`` and the note that says what it is part of."""
+    """The unfinished file beside ``target`` and the note that says what it is part of.
 
-    target: Path
+    ``digest`` has seen its first ``hashed`` bytes.
+    """
 
-    @property
-    def path(self) -> Path:
-        return self.target.with_name(f"{self.target.name}.part")
-
-    @property
-    def note(self) -> Path:
-        return self.target.with_name(f"{self.target.name}.part.json")
+    def __init__(self, target: Path) -> None:
+        self.path = target.with_name(f"{target.name}.part")
+        self.note = target.with_name(f"{target.name}.part.json")
+        self.digest, self.hashed = hashlib.sha256(), 0
 
     def size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
@@ -97,12 +95,26 @@ class _Part:
     def drop(self) -> None:
         self.path.unlink(missing_ok=True)
         self.note.unlink(missing_ok=True)
+        self.digest, self.hashed = hashlib.sha256(), 0
+
+    def hash(self, piece: bytes) -> None:
+        self.digest.update(piece)
+        self.hashed += len(piece)
+
+    def hash_rest(self) -> None:
+        """Hash what is there and was not hashed as it came: what an earlier call has left."""
+        with self.path.open("rb") as stream:
+            stream.seek(self.hashed)
+            while piece := stream.read(_CHUNK):
+                self.hash(piece)
 
 
 def download(
     url: str, target: Path, *, label: str | None = None, progress: bool | None = None
-) -> None:
+) -> str:
     """Fetch ``url`` into ``target``, resuming what an earlier call left unfinished.
+
+    Returns the file's sha256, which is computed as the bytes come.
 
     Parameters
     ----------
@@ -127,8 +139,10 @@ def download(
     part = _Part(target)
     with Progress(None, label=label or target.name, enabled=progress) as line:
         _transfer_stubbornly(url, part, line)
+    part.hash_rest()
     part.path.replace(target)
     part.note.unlink(missing_ok=True)
+    return part.digest.hexdigest()
 
 
 def check_url(url: str) -> None:
@@ -178,7 +192,7 @@ def _transfer(url: str, part: _Part, line: Progress) -> None:
             part.begin(_Version(response.headers["ETag"], response.headers["Last-Modified"], total))
         _check_space(part, total, have)
         line.restart(done=have, total=total)
-        _copy(response, part.path, line)
+        _copy(response, part, line)
     if total is not None and part.size() != total:
         raise _LineBrokenError(f"the connection ended after {part.size()} of {total} bytes")
 
@@ -248,8 +262,9 @@ def _check_space(part: _Part, total: int | None, have: int) -> None:
         )
 
 
-def _copy(response: Response, path: Path, line: Progress) -> None:
-    with path.open("ab") as stream:
+def _copy(response: Response, part: _Part, line: Progress) -> None:
+    with part.path.open("ab") as stream:
+        part.hash_rest()
         while True:
             try:
                 piece = response.read1(_CHUNK)
@@ -258,4 +273,5 @@ def _copy(response: Response, path: Path, line: Progress) -> None:
             if not piece:
                 return
             stream.write(piece)
+            part.hash(piece)
             line.update(len(piece))

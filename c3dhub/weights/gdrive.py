@@ -15,8 +15,8 @@ BASE_URL = "https://drive.usercontent.google.com"
 
 def download_from_drive(
     file_id: str, target: Path, *, label: str | None = None, progress: bool | None = None
-) -> None:
-    """Fetch the file with this id into ``target``, as `c3dhub.download.download` does.
+) -> str:
+    """Fetch the file with this id into ``target`` and return its sha256, as `download` does.
 
     Large files come behind a page that says that they were not scanned for viruses; its form is
     sent once.
@@ -30,11 +30,11 @@ def download_from_drive(
     """
     query = urlencode({"id": file_id, "export": "download", "confirm": "t"})
     try:
-        download(f"{BASE_URL}/download?{query}", target, label=label, progress=progress)
+        return download(f"{BASE_URL}/download?{query}", target, label=label, progress=progress)
     except WebPageError as error:
         address = _confirmed_address(error, file_id)
         try:
-            download(address, target, label=label, progress=progress)
+            return download(address, target, label=label, progress=progress)
         except WebPageError as again:
             raise _refusal(again, file_id) from again
 

@@ -2,7 +2,8 @@
 
 `huggingface_hub.hf_hub_download` asks the Hub at each call for a branch, and where the Hub cannot
 be reached it tries again for up to some minutes. So the local cache is looked at first, and one
-request of our own, which is not repeated, finds out whether fetching makes sense.
+request of our own, which is not repeated, finds out whether fetching makes sense. Functions
+import that package, so that commands which only look at our cache start without it.
 """
 
 from __future__ import annotations
@@ -10,17 +11,15 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..base.errors import WeightsUnavailableError
 from ..base.home import hub_endpoint
+from ..registry.entries import HubFile
 from .cache import HUB_PREFIX
 from .connection import ANSWER_SECONDS, CONNECT_SECONDS, within
-
-if TYPE_CHECKING:
-    from huggingface_hub import HfFileMetadata
 
 DEFAULT_REVISION = "main"
 
@@ -35,6 +34,11 @@ class HubPlace:
 
     def __str__(self) -> str:
         return f"{HUB_PREFIX}{self.repo_id}@{self.revision}/{self.filename}"
+
+    @classmethod
+    def of(cls, file: HubFile) -> HubPlace:
+        """Return the place of a file that the manifest names."""
+        return cls(file.repo_id, file.filename, file.revision)
 
     @classmethod
     def from_key(cls, key: str) -> HubPlace:
@@ -64,7 +68,7 @@ def parse_reference(reference: str) -> tuple[str, str]:
 def find_cached(place: HubPlace) -> Path | None:
     """Return the file from huggingface_hub's own cache, or None. Makes no request."""
     # hf_hub_download(local_files_only=True) asks the Hub for other things even on a hit.
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub import try_to_load_from_cache  # start-up time
 
     found = try_to_load_from_cache(place.repo_id, place.filename, revision=place.revision)
     return Path(found) if isinstance(found, str) else None
@@ -79,7 +83,7 @@ def fetch(place: HubPlace, *, progress: bool | None = None) -> Path:
         If the Hub cannot be reached (within seconds), the repository, revision or file is not
         there, or it may not be read with the present token.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download  # start-up time
 
     try:
         _check_reachable(place)
@@ -101,9 +105,10 @@ def fetch(place: HubPlace, *, progress: bool | None = None) -> Path:
         raise WeightsUnavailableError(_explained(place, error)) from error
 
 
-def commit_of(place: HubPlace, path: Path) -> str:
-    """Return the commit that a cached file belongs to; its path names it."""
-    return path.parents[len(PurePosixPath(place.filename).parts) - 1].name
+def at_commit(place: HubPlace, path: Path) -> HubPlace:
+    """Return the place of a cached file with the commit that it belongs to; its path names it."""
+    commit = path.parents[len(PurePosixPath(place.filename).parts) - 1].name
+    return replace(place, revision=commit)
 
 
 def remove_cached(place: HubPlace) -> int:
@@ -120,9 +125,12 @@ def remove_cached(place: HubPlace) -> int:
 
 
 def _check_reachable(place: HubPlace) -> None:
-    from huggingface_hub import get_session
+    from huggingface_hub import get_hf_file_metadata, get_session, hf_hub_url  # start-up time
 
-    metadata = within(ANSWER_SECONDS, lambda: _metadata(place))
+    url = hf_hub_url(
+        place.repo_id, place.filename, revision=place.revision, endpoint=hub_endpoint()
+    )
+    metadata = within(ANSWER_SECONDS, lambda: get_hf_file_metadata(url, timeout=CONNECT_SECONDS))
     if metadata.xet_file_data is None:
         # Large files lie on another host; when that one is silent the download takes minutes to
         # notice. Any answer will do.
@@ -131,18 +139,9 @@ def _check_reachable(place: HubPlace) -> None:
         )
 
 
-def _metadata(place: HubPlace) -> HfFileMetadata:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
-    url = hf_hub_url(
-        place.repo_id, place.filename, revision=place.revision, endpoint=hub_endpoint()
-    )
-    return get_hf_file_metadata(url, timeout=CONNECT_SECONDS)
-
-
 @contextlib.contextmanager
 def _progress_bars(*, shown: bool) -> Iterator[None]:
-    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # start-up time
         are_progress_bars_disabled,
         disable_progress_bars,
         enable_progress_bars,
@@ -159,7 +158,7 @@ def _progress_bars(*, shown: bool) -> Iterator[None]:
 
 
 def _explained(place: HubPlace, error: Exception) -> str:
-    from huggingface_hub import constants, errors
+    from huggingface_hub import constants, errors  # start-up time
 
     endpoint = hub_endpoint() or constants.ENDPOINT
     page = f"{endpoint}/{place.repo_id}"

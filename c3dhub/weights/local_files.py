@@ -1,4 +1,4 @@
-"""Weights that lie on this disk: the value that says what and where, and paths that users give."""
+"""Weights that lie on this disk: where and what; bundled ones, and paths that users give."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from ..base.errors import CheckpointError
 from ..base.files import sha256_of
 from ..registry.config import CONFIG_FILE, WEIGHTS_FILE, ModelConfig
+from ..registry.entries import ModelEntry
 from ..registry.manifest import load_manifest, model_info
 
 _PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl")
@@ -44,6 +45,36 @@ class LocalWeights:
             return ModelConfig.from_file(self.config_path)
         assert self.model is not None  # one of the two is always there
         return model_info(self.model).config
+
+
+def use_bundled(entry: ModelEntry) -> LocalWeights:
+    """Return the weights of a bundled model, verified; nothing is copied or written.
+
+    Such files are a few megabytes, so they are hashed each time: a pin would need a place to write.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, cannot be read, or is not the one that the manifest names.
+    """
+    assert entry.bundled is not None
+    path, expected = Path(entry.bundled.path), entry.bundled.sha256
+    remedy = (
+        "Install c3dhub again; where the model is one of your own manifest, correct its `bundled`"
+    )
+    try:
+        actual = sha256_of(path)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: cannot read the weights of {entry.name}, which come with c3dhub: "
+            f"{error.strerror or error}. {remedy}"
+        ) from error
+    if actual != expected:
+        raise CheckpointError(
+            f"{path}: these are not the weights of {entry.name} that came with c3dhub:\n"
+            f"  expected sha256 {expected}\n  actual sha256   {actual}\n{remedy}"
+        )
+    return LocalWeights(path, None, "bundled with its manifest", entry.name, expected)
 
 
 def resolve_path(path: str | Path) -> LocalWeights:
@@ -83,6 +114,7 @@ def resolve_path(path: str | Path) -> LocalWeights:
 
 def read_header(path: Path) -> dict[str, str]:
     """Return the metadata of a safetensors file. Raises CheckpointError where it is not one."""
+    # Listing models and the cache works where no other package is installed.
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -20,12 +20,10 @@ from .pins import Pins, SourcePin, WeightsPin
 if TYPE_CHECKING:
     from .convert import Converted
 
-DOWNLOADABLE = ("url", "gdrive")
-
 
 def downloadable(sources: Iterable[Source]) -> tuple[Source, ...]:
     """Return the sources that can be fetched without a person, in their order."""
-    return tuple(source for source in sources if source.kind in DOWNLOADABLE)
+    return tuple(source for source in sources if source.kind in ("url", "gdrive"))
 
 
 def fetch_release(entry: ModelEntry, cache: Cache, *, progress: bool | None = None) -> None:
@@ -43,19 +41,19 @@ def fetch_release(entry: ModelEntry, cache: Cache, *, progress: bool | None = No
     OSError
         If the cache cannot be written.
     """
-    from .convert import convert_checkpoint
+    from .convert import convert_checkpoint  # start-up time: imports torch
 
     problems: list[Exception] = []
     for source in downloadable(entry.sources):
         try:
-            path = _obtain(entry.name, source, cache, progress)
+            path, sha256 = _obtain(entry.name, source, cache, progress)
         except DownloadError as error:
             problems.append(error)
             continue
         try:
-            _check_known_hashes(path, source)
-            _check_pin(path, entry.name, source, cache)
-            converted = convert_checkpoint(path, name=entry.name)
+            _check_known_hashes(path, source, sha256)
+            _check_pin(path, entry.name, source, cache, sha256)
+            converted = convert_checkpoint(path, name=entry.name, sha256=sha256)
         except CheckpointError as error:
             path.unlink()
             problems.append(CheckpointError(_refusal(entry.name, source, error)))
@@ -82,7 +80,7 @@ def convert_into_cache(
     WeightsUnavailableError
         If the cache cannot be written.
     """
-    from .convert import convert_checkpoint
+    from .convert import convert_checkpoint  # start-up time: imports torch
 
     converted = convert_checkpoint(path, name=name)
     model = converted.entry.name
@@ -97,7 +95,7 @@ def install(converted: Converted, cache: Cache, *, location: str) -> WeightsPin:
 
     The caller holds the model's lock. Raises OSError where the cache cannot be written.
     """
-    from ..networks.saving import write_pretrained
+    from ..networks.saving import write_pretrained  # start-up time: imports torch
 
     entry = converted.entry
     staging, folder = cache.staging(entry.name), cache.folder(entry.name)
@@ -122,24 +120,24 @@ def install(converted: Converted, cache: Cache, *, location: str) -> WeightsPin:
     return pin
 
 
-def _obtain(name: str, source: Source, cache: Cache, progress: bool | None) -> Path:
-    """Return the released file, fetched now or complete from a call that was interrupted later."""
+def _obtain(name: str, source: Source, cache: Cache, progress: bool | None) -> tuple[Path, str]:
+    """Return the released file and its sha256; it may be there from an interrupted call."""
     place = hashlib.sha256(source.location.encode()).hexdigest()[:8]
     path = cache.downloads(name) / place / source.filename
     if path.exists():
-        return path
+        return path, sha256_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     fetch = download_from_drive if source.kind == "gdrive" else download
-    fetch(source.location, path, label=f"{name} ({source.filename})", progress=progress)
-    return path
+    label = f"{name} ({source.filename})"
+    return path, fetch(source.location, path, label=label, progress=progress)
 
 
-def _check_known_hashes(path: Path, source: Source) -> None:
+def _check_known_hashes(path: Path, source: Source, sha256: str) -> None:
     known = {"sha256": source.sha256 or source.sha256_prefix, "sha1": source.sha1}
     for algorithm, expected in known.items():
         if expected is None:
             continue
-        actual = sha256_of(path, algorithm=algorithm)
+        actual = sha256 if algorithm == "sha256" else sha256_of(path, algorithm=algorithm)
         if not actual.startswith(expected):
             raise CheckpointError(
                 f"{source.filename} is not the released file:\n"
@@ -147,15 +145,14 @@ def _check_known_hashes(path: Path, source: Source) -> None:
             )
 
 
-def _check_pin(path: Path, name: str, source: Source, cache: Cache) -> None:
+def _check_pin(path: Path, name: str, source: Source, cache: Cache, sha256: str) -> None:
     pin = cache.pinned(name).source
-    actual = sha256_of(path)
-    if pin is not None and pin.sha256 != actual:
+    if pin is not None and pin.sha256 != sha256:
         raise CheckpointError(
             f"{source.filename} is not the file that was fetched for {name} before (from "
             f"{pin.location}):\n"
             f"  expected sha256 {pin.sha256}, {pin.size} bytes\n"
-            f"  actual sha256   {actual}, {path.stat().st_size} bytes\n"
+            f"  actual sha256   {sha256}, {path.stat().st_size} bytes\n"
             "Ask those who publish it why it has changed. To accept the new file, run "
             f"`c3dhub cache remove {name} --forget`, then fetch it again"
         )

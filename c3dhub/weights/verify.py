@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..base.errors import C3DHubError, CheckpointError
 from ..base.files import sha256_of
 from ..registry.manifest import load_manifest, model_info
-from . import bundled_files, hub_files
+from . import hub_files
 from .cache import HUB_PREFIX, Cache
 from .hub_files import HubPlace
-from .local_files import resolve_path
+from .local_files import resolve_path, use_bundled
 from .pins import WeightsPin
 
 
@@ -44,22 +43,21 @@ def verify(item: str, cache: Cache) -> Verdict:
     """
     path = "-"
     try:
-        if item.startswith(HUB_PREFIX):
-            path = str(_hub_path(item))
-            return Verdict(item, path, True, _check_hash(item, Path(path), cache, None))
         entry = load_manifest().get(item)
         if entry is not None and entry.bundled is not None:
             path = entry.bundled.path
-            found_sha256 = bundled_files.use(entry).sha256
-            return Verdict(item, path, True, f"sha256 {found_sha256}, {bundled_files.ORIGIN}")
-        if _is_name(item, cache):
+            weights = use_bundled(entry)
+            detail = f"sha256 {weights.sha256}, {weights.origin}"
+        elif item.startswith(HUB_PREFIX) or _is_name(item, cache):
             key, found, known = _locate(item, cache)
             path = str(found)
-            return Verdict(item, path, True, _check_hash(key, found, cache, known))
-        path = item
-        return Verdict(item, path, True, _check_tensors(item))
+            detail = _check_hash(key, found, cache, known)
+        else:
+            path = item
+            detail = _check_tensors(item)
     except (C3DHubError, OSError) as error:
         return Verdict(item, path, False, str(error))
+    return Verdict(item, path, True, detail)
 
 
 def _is_name(item: str, cache: Cache) -> bool:
@@ -73,24 +71,22 @@ def _is_name(item: str, cache: Cache) -> bool:
 
 def _locate(name: str, cache: Cache) -> tuple[str, Path, str | None]:
     """Return the key of the pin, the file, and its hash where the manifest knows it."""
+    if name.startswith(HUB_PREFIX):
+        path = hub_files.find_cached(HubPlace.from_key(name))
+        if path is None:
+            raise CheckpointError(
+                "not in huggingface_hub's cache any more; load it to fetch it again"
+            )
+        return name, path, None
     if cache.has(name):
         return name, cache.weights(name), None
     entry = load_manifest().get(name)
     if entry is not None and entry.hub is not None:
-        place = HubPlace(entry.hub.repo_id, entry.hub.filename, entry.hub.revision)
+        place = HubPlace.of(entry.hub)
         path = hub_files.find_cached(place)
         if path is not None:
-            commit = hub_files.commit_of(place, path)
-            key = str(HubPlace(place.repo_id, place.filename, commit))
-            return key, path, entry.hub.sha256
+            return str(hub_files.at_commit(place, path)), path, entry.hub.sha256
     raise CheckpointError(f"not in the cache; fetch it with `c3dhub download {name}`")
-
-
-def _hub_path(key: str) -> Path:
-    path = hub_files.find_cached(HubPlace.from_key(key))
-    if path is None:
-        raise CheckpointError("not in huggingface_hub's cache any more; load it to fetch it again")
-    return path
 
 
 def _check_hash(key: str, path: Path, cache: Cache, known: str | None) -> str:
@@ -114,32 +110,12 @@ def _check_hash(key: str, path: Path, cache: Cache, known: str | None) -> str:
 
 
 def _check_tensors(path: str) -> str:
-    from .convert.matching import expected_shapes, shorten
+    # Start-up time: most checks need no torch, which takes seconds to import.
+    import torch
+
+    from .assembling import assemble
 
     weights = resolve_path(path)
     config = weights.read_config()
-    wanted, found = expected_shapes(config), _shapes(weights.path)
-    problems = [
-        *(f"missing: {key}" for key in wanted if key not in found),
-        *(f"unexpected: {key}" for key in found if key not in wanted),
-        *(
-            f"{key} is {found[key]}, must be {shape}"
-            for key, shape in wanted.items()
-            if key in found and tuple(found[key]) != tuple(shape)
-        ),
-    ]
-    if problems:
-        raise CheckpointError(
-            f"{len(problems)} of the tensors do not fit {config.architecture}: {shorten(problems)}"
-        )
-    return f"sha256 {weights.sha256}, {len(found)} tensors fit {config.architecture}"
-
-
-def _shapes(path: Path) -> Mapping[str, tuple[int, ...]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118  # safe_open is no dict
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"not a readable safetensors file: {error}") from error
+    count = len(assemble(config, weights, device=torch.device("cpu")).state_dict())
+    return f"sha256 {weights.sha256}, {count} tensors fit {config.architecture}"

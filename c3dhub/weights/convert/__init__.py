@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...base.errors import CheckpointError, UnknownModelError, near_matches
+from ...base.errors import CheckpointError
 from ...base.files import sha256_of
 from ...registry.entries import ModelEntry, Source
-from ...registry.manifest import load_manifest
+from ...registry.manifest import load_manifest, model_info
 from .checkpoint import Candidate, Checkpoint, read_checkpoint
 from .matching import Match, expected_shapes, find_nearest, is_counter, shorten
 
@@ -58,7 +58,9 @@ class Converted:
         }
 
 
-def convert_checkpoint(path: str | Path, *, name: str | None = None) -> Converted:
+def convert_checkpoint(
+    path: str | Path, *, name: str | None = None, sha256: str | None = None
+) -> Converted:
     """Read a released checkpoint and tell its model by its keys and shapes.
 
     Parameters
@@ -66,6 +68,8 @@ def convert_checkpoint(path: str | Path, *, name: str | None = None) -> Converte
     path: a file of ``torch.save`` (either format) or safetensors; a state dict, bare or up to two
         dicts deep, under any prefix.
     name: compare with this model alone; decides between models of the same keys and shapes.
+    sha256: the file's hash, where it is known and was held against the release's; it is then
+        neither computed nor part of the notes.
 
     Raises
     ------
@@ -83,30 +87,26 @@ def convert_checkpoint(path: str | Path, *, name: str | None = None) -> Converte
         raise CheckpointError(_misfit(path, candidate, fits, len(entries)))
     entry, match, notes = _decide(path, fits, checkpoint.header.get("model"), name)
     notes += _notes_on_content(checkpoint, candidate, match)
-    digest = sha256_of(path)
-    notes += _notes_on_hashes(path, entry, digest)
+    if sha256 is None:
+        sha256 = sha256_of(path)
+        notes += _notes_on_hashes(path, entry, sha256)
     size = path.stat().st_size
     del checkpoint, fits  # other candidates free their memory before copies are made
     state, more = _finish(path, entry, match, candidate.tensors)
-    return Converted(entry, state, path, digest, size, match.prefix, (*notes, *more))
+    return Converted(entry, state, path, sha256, size, match.prefix, (*notes, *more))
 
 
 def _pool(name: str | None) -> list[ModelEntry]:
-    entries = load_manifest()
     if name is None:
         # Nothing was released of the bundled ones that could be converted.
-        return [entry for entry in entries.values() if entry.bundled is None]
-    if name not in entries:
-        raise UnknownModelError(
-            f"no model is called {name!r}.{near_matches(name, entries)} "
-            "`c3dhub list` shows all names."
-        )
-    if entries[name].bundled is not None:
+        return [entry for entry in load_manifest().values() if entry.bundled is None]
+    entry = model_info(name)
+    if entry.bundled is not None:
         raise CheckpointError(
             f"{name} comes with c3dhub and loads from there, a file converted for it would not be "
             f"used; c3dhub.load({name!r}) needs no conversion"
         )
-    return [entries[name]]
+    return [entry]
 
 
 def _best_candidate(checkpoint: Checkpoint, entries: list[ModelEntry]) -> tuple[Candidate, Fits]:

@@ -53,7 +53,7 @@ class Match:
     @property
     def fitting(self) -> int:
         """How many keys fit, counters left out."""
-        return sum(not key.endswith(_COUNTER) for key in self.keys) - len(self.reshaped)
+        return sum(not is_counter(key) for key in self.keys) - len(self.reshaped)
 
     @property
     def problems(self) -> int:
@@ -70,7 +70,7 @@ class Match:
         shapes = [f"{key} is {has}, must be {needs}" for key, has, needs in self.reshaped]
         kinds = {"missing": self.missing, "unexpected": self.unexpected, "of another shape": shapes}
         lines = [f"  {kind} ({len(k)}): {shorten(k)}" for kind, k in kinds.items() if k]
-        if any(key.endswith(_COUNTER) for key in self.missing):
+        if any(is_counter(key) for key in self.missing):
             lines.append(f"  ({_COUNTER} must be there for every BatchNorm or for none)")
         return "\n".join(lines)
 
@@ -110,12 +110,12 @@ def match_keys(tensors: Mapping[str, Tensor], expected: Shapes) -> Match:
         for ours, key in canonical.items()
         if tuple(tensors[key].shape) != expected[ours]
     )
-    counters = [key for key in expected if key.endswith(_COUNTER)]
+    counters = [key for key in expected if is_counter(key)]
     without_counters = bool(counters) and not any(key in canonical for key in counters)
     missing = [
         key
         for key in expected
-        if key not in canonical and not (without_counters and key.endswith(_COUNTER))
+        if key not in canonical and not (without_counters and is_counter(key))
     ]
     dotted = any(_DOTTED.search(key) for key in tensors)
     spelled = tuple(prefix + (_UNDOTTED.sub(r"\1.\2", key) if dotted else key) for key in missing)
