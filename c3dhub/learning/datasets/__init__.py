@@ -12,20 +12,15 @@ from typing import TYPE_CHECKING, Any
 from .checks import check_training
 from .dataset import list_subsets, read_dataset
 from .holdout import hold_out
-from .items import VideoItem, VideoList
+from .items import BrokenVideo, VideoItem, VideoList
 
 if TYPE_CHECKING:
     from .augmentation import Augmentation
-    from .batches import ClipBatch, evaluation_batches, training_batches
-    from .training_clips import BrokenVideo
-    from .views import View
+    from .batches import ClipBatch, training_batches
 
 _WITH_TORCH = {
     "Augmentation": "augmentation",
-    "BrokenVideo": "reading",
     "ClipBatch": "batches",
-    "View": "views",
-    "evaluation_batches": "batches",
     "training_batches": "batches",
 }
 
@@ -35,9 +30,7 @@ __all__ = [
     "ClipBatch",
     "VideoItem",
     "VideoList",
-    "View",
     "check_training",
-    "evaluation_batches",
     "hold_out",
     "list_subsets",
     "read_dataset",

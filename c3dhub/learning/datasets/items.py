@@ -36,6 +36,15 @@ class VideoItem:
 
 
 @dataclass(frozen=True)
+class BrokenVideo:
+    """A video of which something could not be read: where it is, why, its position in the list."""
+
+    path: str
+    reason: str
+    position: int
+
+
+@dataclass(frozen=True)
 class VideoList:
     """Labelled videos in a fixed order, and the names of their classes.
 
