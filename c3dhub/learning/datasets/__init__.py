@@ -1,7 +1,7 @@
 """Labelled videos: what is on disk becomes a list, and a list becomes batches of clips.
 
-``items`` says what a list is, ``read`` and ``layouts`` where it comes from, ``batches`` how clips
-are read from it. Lists are read without torch; the names that need it are imported on first use.
+``items`` says what a list is, ``dataset`` and ``layouts`` where it comes from, ``batches`` how
+clips are read from it. Lists are read without torch; what needs it is imported on first use.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from ...base.background import ahead
 from ...clips.rule import ClipRule
 from ...registry.config import InputContract
 from .augmentation import Augmentation
+from .checks import check_whole
 from .items import BrokenVideo, VideoList
 from .random_numbers import epoch_order, global_batches, share
 from .training_clips import ClipReader, Task, TrainingClip
@@ -96,8 +97,10 @@ def training_batches(
     ValueError, TypeError: an option is wrong. C3DHubError: a worker process died.
     """
     ClipRule(clip_len=clip_len, frame_stride=frame_stride)  # checks both
-    _check_sizes(batch_size=(batch_size, 1), seed=(seed, 0), epoch=(epoch, 0), first=(first, 0))
-    _check_processes(workers, rank, world_size)
+    check_whole(batch_size=(batch_size, 1), seed=(seed, 0), epoch=(epoch, 0), first=(first, 0))
+    check_whole(workers=(workers, 0), world_size=(world_size, 1), rank=(rank, 0))
+    if rank >= world_size:
+        raise ValueError(f"rank is {rank} and world_size {world_size}; ranks begin at 0")
     reader = ClipReader(
         contract, clip_len, frame_stride, seed, epoch, augmentation, threads=1 if workers else 0
     )
@@ -136,15 +139,3 @@ def _batch(clips: Sequence[TrainingClip], shape: tuple[int, ...]) -> ClipBatch:
 
 def _broken(task: Task, reason: str) -> BrokenVideo:
     return BrokenVideo(str(task.item.path), reason, task.position)
-
-
-def _check_sizes(**sizes: tuple[int, int]) -> None:
-    for name, (value, least) in sizes.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}")
-
-
-def _check_processes(workers: int, rank: int, world_size: int) -> None:
-    _check_sizes(workers=(workers, 0), world_size=(world_size, 1), rank=(rank, 0))
-    if rank >= world_size:
-        raise ValueError(f"rank is {rank} and world_size {world_size}; ranks begin at 0")

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ... import hub
 from ...networks import VideoNetwork
 from .recipe import Recipe
 from .state import EpochRow
@@ -42,9 +43,7 @@ class FinetuneResult:
 
     def load(self, *, device: str | torch.device | None = None) -> VideoNetwork:
         """Return the best network, frozen and in eval mode."""
-        from ...hub import load
-
-        return load(self.folder, device=device)
+        return hub.load(self.folder, device=device)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dicts, lists, strings and numbers, ready for JSON."""
