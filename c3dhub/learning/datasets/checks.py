@@ -71,16 +71,8 @@ def _check_validation(train: VideoList, val: VideoList) -> None:
 
 
 def _overlap(one: VideoItem, other: VideoItem) -> bool:
-    first = max(_start(one), _start(other))
-    return first < min(_end(one), _end(other))
-
-
-def _start(item: VideoItem) -> float:
-    return float("-inf") if item.start is None else item.start
-
-
-def _end(item: VideoItem) -> float:
-    return float("inf") if item.end is None else item.end
+    (start, end), (other_start, other_end) = one.span, other.span
+    return max(start, other_start) < min(end, other_end)
 
 
 def _some(classes: Sequence[str]) -> str:

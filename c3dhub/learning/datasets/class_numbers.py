@@ -62,8 +62,8 @@ def labels_of(names: Iterable[str], classes: Sequence[str], *, origin: str) -> d
 
 def shipped(name: str) -> tuple[str, ...]:
     """Return the names of a list that comes with c3dhub, in its order."""
-    file = files("c3dhub.registry") / "labels" / f"{name}.txt"
-    return tuple(file.read_text(encoding="utf-8").splitlines())
+    text = (files("c3dhub") / "registry" / "labels" / f"{name}.txt").read_text(encoding="utf-8")
+    return tuple(text.splitlines())
 
 
 def shortened(lines: Sequence[str]) -> str:

@@ -151,7 +151,7 @@ class _Window:
     """
 
     def __init__(self, item: VideoItem, first: int, span: int, stride: int) -> None:
-        self.item = item
+        self._start, self._end = item.span
         self.seen = 0
         self._wanted = range(first, first + span, stride)
         self._asked = 0
@@ -165,9 +165,9 @@ class _Window:
         """Yield the frames of the window, and read no further."""
         with closing(iter(video.frames(needed=self._is_needed))) as frames:  # type: ignore[type-var]
             for frame in frames:
-                if self._is_over(frame.seconds) or (self._wanted and self.is_complete):
+                if frame.seconds >= self._end or (self._wanted and self.is_complete):
                     return
-                if not self._is_inside(frame.seconds):
+                if frame.seconds < self._start:
                     continue
                 self.seen += 1
                 if self.seen - 1 in self._wanted:
@@ -175,14 +175,7 @@ class _Window:
 
     def _is_needed(self, seconds: float, end_seconds: float) -> bool:
         # Called for each frame in order, some time before the frame comes.
-        if not self._is_inside(seconds):
+        if not self._start <= seconds < self._end:
             return False
         self._asked += 1
         return self._asked - 1 in self._wanted
-
-    def _is_inside(self, seconds: float) -> bool:
-        after = self.item.start is None or seconds >= self.item.start
-        return after and not self._is_over(seconds)
-
-    def _is_over(self, seconds: float) -> bool:
-        return self.item.end is not None and seconds >= self.item.end
