@@ -73,14 +73,14 @@ class _Worker(Generic[Task, Result]):
     def begin(self, run: Callable[[Task], Result], tasks: Sequence[Task]) -> None:
         """Hand over everything that there is to do."""
         # A process that died shows when its results are asked for.
-        with suppress(BrokenPipeError, ConnectionResetError):
+        with suppress(OSError):
             self._pipe.send((run, tasks))
 
     def result(self, task: Task) -> Result:
         """Return the next result, which is that of ``task``."""
         try:
             result, error = self._pipe.recv()
-        except (EOFError, ConnectionResetError) as ended:
+        except (EOFError, OSError) as ended:  # between two results, or in the middle of one
             raise C3DHubError(self._obituary(task)) from ended
         if error is not None:
             raise error
@@ -117,7 +117,7 @@ def _work(pipe: Connection) -> None:
     """Be one of the processes, until all is done or the main one closes the pipe or ends."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides what it means
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    with suppress(EOFError, OSError):
         run, tasks = pipe.recv()
         with closing(ahead(_answers(run, tasks), depth=_RESULTS_READY)) as answers:
             for answer in answers:
