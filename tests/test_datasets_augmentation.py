@@ -11,12 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from c3dhub.clips.transforms import ClipTransform
-from c3dhub.learning.datasets import Augmentation, View
+from c3dhub.learning.datasets import Augmentation
 from c3dhub.learning.datasets.augmentation import PAPER_SCALES, POSITIONS, Box, Cut, Position
 from c3dhub.learning.datasets.random_numbers import epoch_order, global_batches, numbers_for, share
 from c3dhub.learning.datasets.training_clips import cut_frame
-from c3dhub.learning.datasets.views import CENTER, ViewsTransform
 from c3dhub.registry.config import InputContract
 
 # How fast the machine is must not matter.
@@ -188,21 +186,3 @@ def test_the_shares_of_all_processes_in_order_are_the_batch(
     shares = [share(batch, rank=rank, world_size=world_size) for rank in range(world_size)]
     assert [position for part in shares for position in part] == batch
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
-
-
-@pytest.mark.parametrize("contract", [PAPER, EXACT], ids=["paper", "exact"])
-def test_the_view_of_the_centre_is_the_networks_own(contract: InputContract) -> None:
-    frames = gradient(60, 97)[None]
-    (own,) = ClipTransform(contract).resize(frames)
-    (views,) = ViewsTransform(contract, CENTER).resize(frames)
-    assert np.array_equal(views[0], own)
-
-
-def test_views_show_corners_and_are_flipped() -> None:
-    frames = gradient(20, 30)[None]
-    views = (View("top", "left"), View("bottom", "right"), View("middle", "right", True))
-    shown = ViewsTransform(EXACT, views).resize(frames).numpy()
-    assert shown.shape == (1, 3, 16, 16, 3)
-    assert np.array_equal(shown[0, 0], frames[0, :16, :16])
-    assert np.array_equal(shown[0, 1], frames[0, 4:, 14:])
-    assert np.array_equal(shown[0, 2], frames[0, 2:18, 14:][:, ::-1])

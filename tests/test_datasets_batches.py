@@ -12,13 +12,11 @@ import torch
 from dataset_videos import CONTRACT, grey, listed, numbers, some_videos, truncated
 from make_video import write_image, write_video
 
-from c3dhub.clips.rule import ClipRule
 from c3dhub.clips.transforms import ClipTransform
 from c3dhub.learning.datasets import (
     Augmentation,
     ClipBatch,
     VideoList,
-    evaluation_batches,
     training_batches,
 )
 from c3dhub.networks import VideoNetwork
@@ -102,9 +100,6 @@ def test_a_span_without_frames_is_reported(tmp_path: Path) -> None:
     assert batch.labels.shape == (0,)
     (broken,) = batch.broken
     assert "no frame lies between start=7.0 and end=8.0" in broken.reason
-    (batch,) = evaluation_batches(videos, contract=CONTRACT, rule=ClipRule(), batch_size=2)
-    assert len(batch) == 0
-    assert "no frame lies between" in batch.broken[0].reason
 
 
 def test_a_folder_of_images(tmp_path: Path) -> None:

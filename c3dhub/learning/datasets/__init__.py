@@ -1,7 +1,7 @@
 """Labelled videos: what is on disk becomes a list, and a list becomes batches of clips.
 
-``items`` says what a list is, ``read`` and ``layouts`` where it comes from, ``batches`` how clips
-are read from it. Lists are read without torch; the names that need it are imported on first use.
+``items`` says what a list is, ``dataset`` and ``layouts`` where it comes from, ``batches`` how
+clips are read from it. Lists are read without torch; what needs it is imported on first use.
 """
 
 from __future__ import annotations
@@ -12,20 +12,15 @@ from typing import TYPE_CHECKING, Any
 from .checks import check_training
 from .dataset import list_subsets, read_dataset
 from .holdout import hold_out
-from .items import VideoItem, VideoList
+from .items import BrokenVideo, VideoItem, VideoList
 
 if TYPE_CHECKING:
     from .augmentation import Augmentation
-    from .batches import ClipBatch, evaluation_batches, training_batches
-    from .training_clips import BrokenVideo
-    from .views import View
+    from .batches import ClipBatch, training_batches
 
 _WITH_TORCH = {
     "Augmentation": "augmentation",
-    "BrokenVideo": "training_clips",
     "ClipBatch": "batches",
-    "View": "views",
-    "evaluation_batches": "batches",
     "training_batches": "batches",
 }
 
@@ -35,9 +30,7 @@ __all__ = [
     "ClipBatch",
     "VideoItem",
     "VideoList",
-    "View",
     "check_training",
-    "evaluation_batches",
     "hold_out",
     "list_subsets",
     "read_dataset",

@@ -16,10 +16,10 @@ from ...base.background import ahead
 from ...clips.rule import ClipRule
 from ...registry.config import InputContract
 from .augmentation import Augmentation
-from .items import VideoList
+from .checks import check_whole
+from .items import BrokenVideo, VideoList
 from .random_numbers import epoch_order, global_batches, share
-from .training_clips import BrokenVideo, EvaluationReader, Piece, Task, TrainingReader
-from .views import CENTER, View
+from .training_clips import ClipReader, Task, TrainingClip
 from .workers import stream
 
 Deal = Literal["parts", "batches"]
@@ -38,7 +38,7 @@ class ClipBatch:
         makes them the network's input, on the network's device. N may be 0.
     labels: int64 (N,).
     positions: int64 (N,), of each clip's video in the list.
-    broken: videos that gave no clip, or (in evaluation) broke off after some that came before.
+    broken: videos that gave no clip.
     warnings: videos that were read, but not without trouble: damaged frames, an early end.
     """
 
@@ -97,9 +97,11 @@ def training_batches(
     ValueError, TypeError: an option is wrong. C3DHubError: a worker process died.
     """
     ClipRule(clip_len=clip_len, frame_stride=frame_stride)  # checks both
-    _check_sizes(batch_size=(batch_size, 1), seed=(seed, 0), epoch=(epoch, 0), first=(first, 0))
-    _check_processes(workers, rank, world_size)
-    reader = TrainingReader(
+    check_whole(batch_size=(batch_size, 1), seed=(seed, 0), epoch=(epoch, 0), first=(first, 0))
+    check_whole(workers=(workers, 0), world_size=(world_size, 1), rank=(rank, 0))
+    if rank >= world_size:
+        raise ValueError(f"rank is {rank} and world_size {world_size}; ranks begin at 0")
+    reader = ClipReader(
         contract, clip_len, frame_stride, seed, epoch, augmentation, threads=1 if workers else 0
     )
     order = epoch_order(len(videos), seed=seed, epoch=epoch)
@@ -110,108 +112,30 @@ def training_batches(
         own = batches[first + (rank - first) % world_size :: world_size]
     else:
         raise ValueError(f"deal is {deal!r}; it must be 'parts' or 'batches'")
-    shape = (clip_len, contract.crop_size, contract.crop_size, 3)
-    return _prepared(_training(videos, own, reader, workers, shape), workers)
+    read = _batches(videos, own, reader, workers)
+    return ahead(read, depth=_BATCHES_READY) if workers else read
 
 
-def evaluation_batches(
-    videos: VideoList,
-    *,
-    contract: InputContract,
-    rule: ClipRule,
-    batch_size: int,
-    workers: int = 0,
-    views: Sequence[View] = CENTER,
-    rank: int = 0,
-    world_size: int = 1,
+def _batches(
+    videos: VideoList, positions: list[list[int]], reader: ClipReader, workers: int
 ) -> Generator[ClipBatch, None, None]:
-    """Yield the clips of every video, in order, as :func:`c3dhub.extract_features` cuts them.
-
-    Parameters
-    ----------
-    contract: the network's.
-    rule: how videos are cut; an item's own start and end take precedence over the rule's.
-    batch_size: clips of a batch, each view counted; at least the views of one clip are together.
-    workers: processes that decode; 0 decodes in this one.
-    views: crops of each clip, the centre alone by default; a clip has one row for each of them.
-    rank, world_size: this process reads every ``world_size``-th video from ``rank`` on.
-
-    Raises ValueError and TypeError for wrong options, C3DHubError where a worker process died.
-    """
-    _check_sizes(batch_size=(batch_size, 1))
-    _check_processes(workers, rank, world_size)
-    if not views:
-        raise ValueError("views is empty; give at least one, such as View()")
-    reader = EvaluationReader(contract, rule, tuple(views), threads=1 if workers else 0)
-    positions = range(rank, len(videos), world_size)
-    shape = (rule.clip_len, contract.crop_size, contract.crop_size, 3)
-    clips = max(batch_size // len(views), 1)
-    return _prepared(_evaluation(videos, positions, reader, workers, clips, shape), workers)
+    tasks = [Task(position, videos.items[position]) for batch in positions for position in batch]
+    with closing(stream(tasks, reader, workers=workers)) as clips:
+        for batch in positions:
+            yield _batch(list(islice(clips, len(batch))), reader.shape)
 
 
-def _prepared(
-    batches: Generator[ClipBatch, None, None], workers: int
-) -> Generator[ClipBatch, None, None]:
-    return ahead(batches, depth=_BATCHES_READY) if workers else batches
-
-
-def _training(
-    videos: VideoList,
-    batches: list[list[int]],
-    reader: TrainingReader,
-    workers: int,
-    shape: tuple[int, ...],
-) -> Generator[ClipBatch, None, None]:
-    tasks = (Task(position, videos.items[position]) for batch in batches for position in batch)
-    with closing(stream(tasks, reader, workers=workers)) as pieces:
-        for batch in batches:
-            yield _batch(list(islice(pieces, len(batch))), shape)
-
-
-def _evaluation(
-    videos: VideoList,
-    positions: Sequence[int],
-    reader: EvaluationReader,
-    workers: int,
-    clips: int,
-    shape: tuple[int, ...],
-) -> Generator[ClipBatch, None, None]:
-    tasks = (Task(position, videos.items[position]) for position in positions)
-    waiting: list[Piece] = []
-    with closing(stream(tasks, reader, workers=workers)) as pieces:
-        for piece in pieces:
-            waiting.append(piece)
-            if sum(piece.frames is not None for piece in waiting) == clips:
-                yield _batch(waiting, shape)
-                waiting = []
-    if waiting:
-        yield _batch(waiting, shape)
-
-
-def _batch(pieces: Sequence[Piece], shape: tuple[int, ...]) -> ClipBatch:
-    clips = [(piece.task, piece.frames) for piece in pieces if piece.frames is not None]
-    rows = [task for task, frames in clips for _ in frames]
-    pixels = np.concatenate([np.empty((0, *shape), np.uint8), *(frames for _, frames in clips)])
+def _batch(clips: Sequence[TrainingClip], shape: tuple[int, ...]) -> ClipBatch:
+    frames = [clip.frames for clip in clips if clip.frames is not None]
+    tasks = [clip.task for clip in clips if clip.frames is not None]
     return ClipBatch(
-        torch.from_numpy(pixels),
-        torch.tensor([task.item.label for task in rows], dtype=torch.int64),
-        torch.tensor([task.position for task in rows], dtype=torch.int64),
-        tuple(_broken(p.task, p.broken) for p in pieces if p.broken is not None),
-        tuple(_broken(p.task, text) for p in pieces for text in p.warnings),
+        torch.from_numpy(np.stack(frames) if frames else np.empty((0, *shape), np.uint8)),
+        torch.tensor([task.item.label for task in tasks], dtype=torch.int64),
+        torch.tensor([task.position for task in tasks], dtype=torch.int64),
+        tuple(_broken(clip.task, clip.broken) for clip in clips if clip.broken is not None),
+        tuple(_broken(clip.task, text) for clip in clips for text in clip.warnings),
     )
 
 
 def _broken(task: Task, reason: str) -> BrokenVideo:
     return BrokenVideo(str(task.item.path), reason, task.position)
-
-
-def _check_sizes(**sizes: tuple[int, int]) -> None:
-    for name, (value, least) in sizes.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}")
-
-
-def _check_processes(workers: int, rank: int, world_size: int) -> None:
-    _check_sizes(workers=(workers, 0), world_size=(world_size, 1), rank=(rank, 0))
-    if rank >= world_size:
-        raise ValueError(f"rank is {rank} and world_size {world_size}; ranks begin at 0")

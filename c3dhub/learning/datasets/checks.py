@@ -1,4 +1,4 @@
-"""What makes training senseless, found before it starts."""
+"""What makes training senseless, found before it starts; and options that are no whole numbers."""
 
 from __future__ import annotations
 
@@ -35,6 +35,13 @@ def check_training(train: VideoList, val: VideoList | None = None) -> None:
         _check_validation(train, val)
 
 
+def check_whole(**options: tuple[object, int]) -> None:
+    """Raise ValueError unless each ``name=(value, least)`` is a whole number, ``least`` or more."""
+    for name, (value, least) in options.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}")
+
+
 def _without(train: VideoList) -> str:
     names = [name for name, count in zip(train.classes, train.counts, strict=True) if not count]
     return (
@@ -64,16 +71,8 @@ def _check_validation(train: VideoList, val: VideoList) -> None:
 
 
 def _overlap(one: VideoItem, other: VideoItem) -> bool:
-    first = max(_start(one), _start(other))
-    return first < min(_end(one), _end(other))
-
-
-def _start(item: VideoItem) -> float:
-    return float("-inf") if item.start is None else item.start
-
-
-def _end(item: VideoItem) -> float:
-    return float("inf") if item.end is None else item.end
+    (start, end), (other_start, other_end) = one.span, other.span
+    return max(start, other_start) < min(end, other_end)
 
 
 def _some(classes: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ...base.errors import DatasetError, near_matches
-from .found import Found
+from .rows import Found
 from .video_files import read_classes
 
 _SHIPPED = ("kinetics400", "ucf101", "hmdb51")

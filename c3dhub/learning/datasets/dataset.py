@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import get_args
 
 from ...base.errors import DatasetError, near_matches
-from .found import Found
 from .items import VideoList
 from .layouts.activitynet import read_activitynet
 from .layouts.folder import read_folder
@@ -17,6 +16,7 @@ from .layouts.official import read_hmdb51, read_ucf101
 from .layouts.tables import read_csv, read_json, read_jsonl
 from .listing import Missing, assemble, subsets_of
 from .recognition import NEEDS, Layout, recognise
+from .rows import Found
 
 _SPLITS = (1, 2, 3)
 _FILES = ("csv", "json", "jsonl", "activitynet")

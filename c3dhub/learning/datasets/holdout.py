@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from ...base.errors import DatasetError
+from .checks import check_whole
 from .items import VideoItem, VideoList
 
 _Sizes = Counter[int]  # label -> videos
@@ -31,8 +32,7 @@ def hold_out(
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction is {fraction!r}; it must lie between 0 and 1, such as 0.2")
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise ValueError(f"seed is {seed!r}; it must be a whole number of at least 0")
+    check_whole(seed=(seed, 0))
     chooser = _Chooser(videos, fraction)
     names = sorted(chooser.groups)
     for index in np.random.Generator(np.random.Philox(seed)).random(len(names)).argsort():

@@ -34,6 +34,21 @@ class VideoItem:
                 "start"
             )
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """Start and end in seconds, infinite where there is none."""
+        start = float("-inf") if self.start is None else self.start
+        return start, float("inf") if self.end is None else self.end
+
+
+@dataclass(frozen=True)
+class BrokenVideo:
+    """A video of which something could not be read: where it is, why, its position in the list."""
+
+    path: str
+    reason: str
+    position: int
+
 
 @dataclass(frozen=True)
 class VideoList:

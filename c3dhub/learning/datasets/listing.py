@@ -10,8 +10,8 @@ from typing import Literal
 
 from ...base.errors import DatasetError, near_matches
 from .class_numbers import class_order, labels_of, shortened
-from .found import Found, Row, subset_name
 from .items import VideoItem, VideoList
+from .rows import Found, Row, subset_name
 from .video_files import locate
 
 Missing = Literal["error", "skip"]

@@ -62,7 +62,9 @@ def _of_folder(path: Path) -> list[Layout]:
         found.append("kinetics")
     # Those have folders of classes too.
     if not found and has_videos_in_folders(path):
-        found = ["folder", *(["csv"] if _lists(path) else [])]  # type: ignore[list-item]
+        found.append("folder")
+        if _lists(path):
+            found.append("csv")
     return found
 
 

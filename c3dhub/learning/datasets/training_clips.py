@@ -1,4 +1,4 @@
-"""One labelled video -> its clips: a random one for training, all of them for evaluation.
+"""One labelled video -> a random clip of it, for training.
 
 Frames are scaled as they come, so that no more than one clip of small frames is in memory.
 """
@@ -7,22 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ...base.errors import VideoError
-from ...clips.reading import read_clips
-from ...clips.rule import ClipRule
 from ...clips.transforms import ClipTransform, bilinear
 from ...registry.config import InputContract
 from ...video import Frame, Video, open_video
 from .augmentation import Augmentation, Cut
 from .items import VideoItem
 from .random_numbers import numbers_for
-from .views import View, ViewsTransform
 
 Pixels = NDArray[np.uint8]
 
@@ -39,22 +36,13 @@ class Task:
 
 
 @dataclass(frozen=True)
-class BrokenVideo:
-    """A video of which something could not be read: where it is, why, its position in the list."""
-
-    path: str
-    reason: str
-    position: int
-
-
-@dataclass(frozen=True)
-class Piece:
-    """What reading a video gives, one after the other.
+class TrainingClip:
+    """What reading a video gave.
 
     Parameters
     ----------
     task: the video.
-    frames: uint8 (V, T, H, W, 3), a clip seen in V ways; None where there is none.
+    frames: uint8 (T, H, W, 3), or None where there is no clip.
     broken: why there is none.
     warnings: what was wrong with a video that was read all the same.
     """
@@ -66,8 +54,8 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class TrainingReader:
-    """Reads one random clip of a video; called with a :class:`Task`, yields one :class:`Piece`.
+class ClipReader:
+    """Reads one random clip of a video.
 
     The random numbers are those of (seed, epoch, position) alone.
     """
@@ -80,15 +68,19 @@ class TrainingReader:
     augmentation: Augmentation | None
     threads: int
 
-    def __call__(self, task: Task) -> Iterator[Piece]:
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of a clip, (T, H, W, 3)."""
+        return self.clip_len, self.contract.crop_size, self.contract.crop_size, 3
+
+    def __call__(self, task: Task) -> TrainingClip:
         time, *space = numbers_for(self.seed, self.epoch, task.position, count=4)
         cut = None if self.augmentation is None else self.augmentation.draw(space)
         try:
             frames, warnings = self._read(task.item, time, cut)
         except VideoError as error:
-            yield Piece(task, broken=error.reason)
-        else:
-            yield Piece(task, frames[None], warnings=warnings)
+            return TrainingClip(task, broken=error.reason)
+        return TrainingClip(task, frames, warnings=warnings)
 
     def _read(
         self, item: VideoItem, time: float, cut: Cut | None
@@ -159,7 +151,7 @@ class _Window:
     """
 
     def __init__(self, item: VideoItem, first: int, span: int, stride: int) -> None:
-        self.item = item
+        self._start, self._end = item.span
         self.seen = 0
         self._wanted = range(first, first + span, stride)
         self._asked = 0
@@ -173,9 +165,9 @@ class _Window:
         """Yield the frames of the window, and read no further."""
         with closing(iter(video.frames(needed=self._is_needed))) as frames:  # type: ignore[type-var]
             for frame in frames:
-                if self._is_over(frame.seconds) or (self._wanted and self.is_complete):
+                if frame.seconds >= self._end or (self._wanted and self.is_complete):
                     return
-                if not self._is_inside(frame.seconds):
+                if frame.seconds < self._start:
                     continue
                 self.seen += 1
                 if self.seen - 1 in self._wanted:
@@ -183,46 +175,7 @@ class _Window:
 
     def _is_needed(self, seconds: float, end_seconds: float) -> bool:
         # Called for each frame in order, some time before the frame comes.
-        if not self._is_inside(seconds):
+        if not self._start <= seconds < self._end:
             return False
         self._asked += 1
         return self._asked - 1 in self._wanted
-
-    def _is_inside(self, seconds: float) -> bool:
-        after = self.item.start is None or seconds >= self.item.start
-        return after and not self._is_over(seconds)
-
-    def _is_over(self, seconds: float) -> bool:
-        return self.item.end is not None and seconds >= self.item.end
-
-
-@dataclass(frozen=True)
-class EvaluationReader:
-    """Reads all clips of a video as :func:`c3dhub.extract_features` does; yields their pieces."""
-
-    contract: InputContract
-    rule: ClipRule
-    views: tuple[View, ...]
-    threads: int
-
-    def __call__(self, task: Task) -> Iterator[Piece]:
-        rule = self.rule
-        if task.item.start is not None:
-            rule = replace(rule, start=task.item.start)
-        if task.item.end is not None:
-            rule = replace(rule, end=task.item.end)
-        transform = ViewsTransform(self.contract, self.views)
-        n_clips = 0
-        try:
-            with open_video(task.item.path, threads=self.threads) as video:
-                for clip in read_clips(video, rule=rule, transform=transform):
-                    n_clips += 1
-                    # (T, V, H, W, 3) -> (V, T, H, W, 3)
-                    yield Piece(task, np.ascontiguousarray(clip.frames.numpy().swapaxes(0, 1)))
-        except VideoError as error:
-            yield Piece(task, broken=error.reason)
-            return
-        if n_clips == 0:
-            yield Piece(task, broken="the clip rule gives no clip for so short a video")
-        elif video.warnings:
-            yield Piece(task, warnings=tuple(video.warnings))

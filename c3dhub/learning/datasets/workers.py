@@ -1,115 +1,90 @@
-"""Work shared among processes: each task gives a few pieces, which come back in order.
+"""Tasks shared among processes, which hand their results back in order.
 
-Every process has two pipes, one for its tasks and one for its pieces. Where nobody takes the pieces
-the pipes fill up and the processes wait, so that memory stays bounded; where a process dies its
-pipe ends, and that is an error here; where this process dies the others meet the end of theirs and
-leave. Pieces travel as copies: shared memory is scarce in containers.
+Each process has a pipe of its own. Where nobody takes the results the pipes fill up and the
+processes wait, so that memory stays bounded; where a process dies its pipe ends, and that is an
+error here; where this process dies the others meet the end of theirs and leave.
+
+Why not torch's DataLoader: its processes write into one pipe, so that one which is killed in the
+middle of a clip leaves the others, and this process, waiting for ever. With tensors, which it puts
+into shared memory, that would be rare, but containers have little of it (64 MB in Docker).
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, suppress
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
+
+import torch
 
 from ...base.background import ahead
 from ...base.errors import C3DHubError
 
 Task = TypeVar("Task")
-Piece = TypeVar("Piece")
+Result = TypeVar("Result")
 
-# Pieces that each process prepares before they are asked for, and tasks that it knows of.
-_PIECES_READY = 8
-_TASKS_KNOWN = 10
-
-_END = "end"
-_PIECE = "piece"
-_ERROR = "error"
+# Results that each process prepares before they are asked for.
+_RESULTS_READY = 8
 
 
 def stream(
-    tasks: Iterable[Task], run: Callable[[Task], Iterator[Piece]], *, workers: int
-) -> Generator[Piece, None, None]:
-    """Yield all pieces of the first task, then those of the second, and so on.
+    tasks: Sequence[Task], run: Callable[[Task], Result], *, workers: int
+) -> Generator[Result, None, None]:
+    """Yield what ``run`` gives for each task, in their order.
 
     Parameters
     ----------
     tasks: values that can be pickled; ``str(task)`` names one in messages.
-    run: gives the pieces of a task. It is pickled, and so are the pieces.
+    run: is pickled, and so are its results.
     workers: processes; 0 runs everything in this one.
 
     An error that ``run`` raises is raised here. Raises C3DHubError where a process dies.
     """
     if workers == 0:
-        for task in tasks:
-            yield from run(task)
+        yield from map(run, tasks)
         return
-    pool: list[_Worker[Task, Piece]] = []
+    pool: list[_Worker[Task, Result]] = []
     try:
-        pool.extend(_Worker(run) for _ in range(workers))
-        yield from _in_order(iter(tasks), pool)
+        pool.extend(_Worker() for _ in range(workers))
+        for number, worker in enumerate(pool):
+            worker.begin(run, tasks[number::workers])
+        for number, task in enumerate(tasks):
+            yield pool[number % workers].result(task)
     finally:
         for worker in pool:
             worker.stop()
 
 
-def _in_order(
-    tasks: Iterator[Task], pool: list[_Worker[Task, Piece]]
-) -> Generator[Piece, None, None]:
-    under_way: deque[tuple[_Worker[Task, Piece], Task]] = deque()
+class _Worker(Generic[Task, Result]):
+    """A process and the pipe to it."""
 
-    def give_next(worker: _Worker[Task, Piece]) -> None:
-        for task in tasks:
-            worker.give(task)
-            under_way.append((worker, task))
-            return
-
-    for _ in range(_TASKS_KNOWN):
-        for worker in pool:
-            give_next(worker)
-    while under_way:
-        worker, task = under_way.popleft()
-        yield from worker.pieces(task)
-        give_next(worker)
-
-
-class _Worker(Generic[Task, Piece]):
-    """A process and the two pipes to it."""
-
-    def __init__(self, run: Callable[[Task], Iterator[Piece]]) -> None:
+    def __init__(self) -> None:
         context = _context()
-        their_tasks, self._tasks = context.Pipe(duplex=False)
-        self._pieces, their_pieces = context.Pipe(duplex=False)
+        self._pipe, theirs = context.Pipe()
         self._process = context.Process(
-            target=_work, args=(their_tasks, their_pieces, run), name="c3dhub-reader", daemon=True
+            target=_work, args=(theirs,), name="c3dhub-reader", daemon=True
         )
         self._process.start()
-        # Else the pipes would not end when the process does.
-        their_tasks.close()
-        their_pieces.close()
+        theirs.close()  # else the pipe would not end when the process does
 
-    def give(self, task: Task) -> None:
-        """Hand over a task, to be done after those before."""
-        # A process that died shows when its pieces are asked for.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            self._tasks.send(task)
+    def begin(self, run: Callable[[Task], Result], tasks: Sequence[Task]) -> None:
+        """Hand over everything that there is to do."""
+        # A process that died shows when its results are asked for.
+        with suppress(OSError):
+            self._pipe.send((run, tasks))
 
-    def pieces(self, task: Task) -> Iterator[Piece]:
-        """Yield the pieces of the oldest task that they were not taken of, which is ``task``."""
-        while True:
-            try:
-                kind, value = self._pieces.recv()
-            except (EOFError, ConnectionResetError) as error:
-                raise C3DHubError(self._obituary(task)) from error
-            if kind == _END:
-                return
-            if kind == _ERROR:
-                raise value
-            yield value
+    def result(self, task: Task) -> Result:
+        """Return the next result, which is that of ``task``."""
+        try:
+            result, error = self._pipe.recv()
+        except (EOFError, OSError) as ended:  # between two results, or in the middle of one
+            raise C3DHubError(self._obituary(task)) from ended
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
 
     def _obituary(self, task: Task) -> str:
         self._process.join(timeout=5)
@@ -123,8 +98,7 @@ class _Worker(Generic[Task, Piece]):
 
     def stop(self) -> None:
         """End the process, whatever it is doing."""
-        self._tasks.close()
-        self._pieces.close()
+        self._pipe.close()
         self._process.terminate()
         self._process.join()
 
@@ -139,31 +113,22 @@ def _context() -> Any:
     return context
 
 
-def _work(tasks: Connection, pieces: Connection, run: Callable[[Task], Iterator[Piece]]) -> None:
-    """Be one of the processes, until the main one closes the pipes or ends."""
-    import torch
-
+def _work(pipe: Connection) -> None:
+    """Be one of the processes, until all is done or the main one closes the pipe or ends."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides what it means
-    with (
-        suppress(BrokenPipeError, ConnectionResetError),
-        closing(ahead(_answers(tasks, run), depth=_PIECES_READY)) as answers,
-    ):
-        for answer in answers:
-            pieces.send(answer)
+    with suppress(EOFError, OSError):
+        run, tasks = pipe.recv()
+        with closing(ahead(_answers(run, tasks), depth=_RESULTS_READY)) as answers:
+            for answer in answers:
+                pipe.send(answer)
 
 
 def _answers(
-    tasks: Connection, run: Callable[[Task], Iterator[Piece]]
-) -> Generator[tuple[str, Any], None, None]:
-    while True:
+    run: Callable[[Task], Result], tasks: Iterable[Task]
+) -> Generator[tuple[Result | None, Exception | None], None, None]:
+    for task in tasks:
         try:
-            task = tasks.recv()
-        except (EOFError, ConnectionResetError):
-            return
-        try:
-            for piece in run(task):
-                yield _PIECE, piece
-            yield _END, None
+            yield run(task), None
         except Exception as error:  # noqa: BLE001 - raised again in the main process
-            yield _ERROR, error
+            yield None, error

@@ -18,18 +18,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...base.errors import near_matches
-from ...clips.transforms import ClipTransform, Frames
+from ...clips.transforms import ClipTransform, Frames, crop_offsets
 from ...registry.config import InputContract
-from ..datasets import View
 
 Crops = Literal["center", "three", "ten"]
 
-_ALONG_WIDTH = (View(column="left"), View(), View(column="right"))
-_ALONG_HEIGHT = (View(row="top"), View(), View(row="bottom"))
-_CORNERS = (
-    View("top", "left"), View("top", "right"), View(),
-    View("bottom", "left"), View("bottom", "right"),
-)  # fmt: skip
+# (row, column) of each crop: 0 is the top or left end of the frame, 1 its middle, 2 the other end.
+_CENTER = ((1, 1),)
+_ALONG_WIDTH = ((1, 0), (1, 1), (1, 2))
+_ALONG_HEIGHT = ((0, 1), (1, 1), (2, 1))
+_CORNERS = ((0, 0), (0, 2), (1, 1), (2, 0), (2, 2))
 
 _WORDS = {
     "center": "centre crop",
@@ -87,11 +85,13 @@ class CropsTransform(ClipTransform):
         Example: 112x149 (H, W) and three crops of 112 give (0, 0), (0, 18), (0, 37).
         """
         crop = self.contract.crop_size
-        return [view.offsets(height, width, crop) for view in self._crops_of(height, width)]
+        top, left = crop_offsets(height, width, crop)
+        rows, columns = (0, top, height - crop), (0, left, width - crop)
+        return [(rows[row], columns[column]) for row, column in self._crops_of(height, width)]
 
-    def _crops_of(self, height: int, width: int) -> tuple[View, ...]:
+    def _crops_of(self, height: int, width: int) -> tuple[tuple[int, int], ...]:
         if self.crops == "center":
-            return (View(),)
+            return _CENTER
         if self.crops == "ten" and not self._corners_coincide:
             return _CORNERS
         return _ALONG_WIDTH if width >= height else _ALONG_HEIGHT

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ....base.errors import DatasetError
-from ..found import Found, Row, check_span, subset_name
+from ..rows import Found, Row, subset_name
 from .tables import load_json
 
 
@@ -71,7 +71,6 @@ def _rows(name: str, entry: Any, place: str, base: Path) -> Iterator[tuple[Row, 
         start, end = _segment(part.get("segment"), place)
         if isinstance(given, Mapping) and _counts_frames(part.get("segment")):
             start, end, in_frames = None, None, True
-        check_span(start, end, place=place)
         first, *others = _places(name, label, entry.get("video_path"), base)
         row = Row(
             first, label, place, start, end, subset=subset, group=name, elsewhere=tuple(others)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ....base.errors import DatasetError
-from ..found import Found, Row, is_subset, subset_name
+from ..rows import Found, Row, is_subset, subset_name
 from ..video_files import is_image_folder, is_video_name, visible
 
 
@@ -21,20 +21,19 @@ def read_folder(root: Path) -> Found:
     that are no videos by their name are left out; videos beside the folders too, with a warning. A
     class without videos stays in the list.
     """
-    if not root.is_dir():
-        raise DatasetError(f"{root}: there is no such folder; check the path")
-    inside = _folders(root)
-    if not inside:
+    if not _folders(root):
         raise DatasetError(
             f"{root}: this folder holds no folders; layout 'folder' takes CLASS/video.mp4 or "
             "train/CLASS/video.mp4"
         )
     subsets = subset_folders(root)
-    if subsets:
-        rows = [row for folder in subsets for row in _classes(folder, subset_name(folder.name))]
-        names = {path.name for folder in subsets for path in _folders(folder)}
-    else:
-        rows, names = list(_classes(root, None)), {path.name for path in inside}
+    parents = subsets or [root]
+    rows = [
+        row
+        for parent in parents
+        for row in _classes(parent, subset_name(parent.name) if subsets else None)
+    ]
+    names = {path.name for parent in parents for path in _folders(parent)}
     if not rows:
         raise DatasetError(
             f"{root}: no video lies in the folders of this folder; layout 'folder' takes "

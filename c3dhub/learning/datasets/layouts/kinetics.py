@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ....base.errors import DatasetError
-from ..found import Found, Row, subset_name
+from ..rows import Found, Row, subset_name
 from ..video_files import visible
 from .tables import header_of, records_of
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ....base.errors import DatasetError
-from ..found import Found, Row
+from ..rows import Found, Row
 from ..video_files import read_lines
 
 UCF101_LISTS = "ucfTrainTestlist"
@@ -95,13 +95,9 @@ def read_hmdb51(root: Path, *, split: int, videos: Path | None) -> Found:
     files = sorted(path for path in lists.iterdir() if path.name.endswith(ending))
     if not files:
         raise DatasetError(f"{lists}: holds no CLASS{ending}; unpack all split files there")
-    names = [path.name[: -len(ending)] for path in files]
-    rows = [
-        row
-        for path, name in zip(files, names, strict=True)
-        for row in _hmdb51_rows(path, name, base)
-    ]
-    return Found(rows, f"{root} (HMDB-51, split {split})", empty=tuple(names))
+    of_class = {path.name.removesuffix(ending): path for path in files}
+    rows = [row for name, path in of_class.items() for row in _hmdb51_rows(path, name, base)]
+    return Found(rows, f"{root} (HMDB-51, split {split})", empty=tuple(of_class))
 
 
 def _hmdb51_rows(path: Path, label: str, base: Path) -> Iterator[Row]:

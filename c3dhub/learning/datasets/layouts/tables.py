@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ....base.errors import DatasetError, near_matches
-from ..found import Found, Row, check_span, subset_name
+from ..rows import Found, Row, subset_name
 from ..video_files import read_lines, read_text
 
 _REQUIRED = ("path", "label")
@@ -25,8 +25,7 @@ def read_csv(path: Path, *, videos: Path | None) -> Found:
     The separator is a comma, semicolon or tab, whichever the header has. Paths are relative to
     ``videos``, or else to the folder of the list.
     """
-    records = records_of(path)
-    return _found(path, ((place, values) for place, values in records), videos)
+    return _found(path, records_of(path), videos)
 
 
 def read_json(path: Path, *, videos: Path | None) -> Found:
@@ -137,7 +136,6 @@ def _row(values: Any, place: str, base: Path) -> Row:
         if not texts[name]:
             raise DatasetError(f"{place}: {name} is empty; each video needs a path and a label")
     start, end = (_seconds(values.get(name), name, place) for name in ("start", "end"))
-    check_span(start, end, place=place)
     return Row(
         base / texts["path"],
         texts["label"],

@@ -8,17 +8,10 @@ from pathlib import Path
 
 from ...base.errors import DatasetError
 
-SUBSETS = ("train", "val", "test")
-
 _SAME_SUBSET = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validate": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validate", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 
 
@@ -35,6 +28,8 @@ class Row:
     subset: ``"train"``, ``"val"``, ``"test"`` or a name of the list's own; None where it has none.
     group: what must not be split between training and test, where known.
     elsewhere: other places where the video may be, looked at in this order.
+
+    Raises DatasetError where ``end`` does not lie after ``start``.
     """
 
     path: Path
@@ -45,6 +40,13 @@ class Row:
     subset: str | None = None
     group: str | None = None
     elsewhere: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise DatasetError(
+                f"{self.place}: end is {self.end:g} s and start {self.start:g} s; end must lie "
+                "after start"
+            )
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,3 @@ def subset_name(text: str) -> str:
 def is_subset(text: str) -> bool:
     """Return whether this is a usual name of a subset."""
     return text.strip().casefold() in _SAME_SUBSET
-
-
-def check_span(start: float | None, end: float | None, *, place: str) -> None:
-    """Raise DatasetError where ``end`` does not lie after ``start``."""
-    if start is not None and end is not None and end <= start:
-        raise DatasetError(
-            f"{place}: end is {end:g} s and start {start:g} s; end must lie after start"
-        )
