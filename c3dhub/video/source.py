@@ -110,7 +110,7 @@ def from_file(file: BinaryIO) -> ByteSource:
 def from_url(url: str) -> ByteSource:
     """Return a source for an fsspec URL such as ``s3://bucket/video.mp4``."""
     try:
-        import fsspec
+        import fsspec  # optional package
     except ImportError as error:
         scheme = url.partition("://")[0]
         raise VideoError(
