@@ -33,7 +33,8 @@ def fold(network: FeatureExtractor, precision: str) -> FeatureExtractor:
             conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps,
             norm.weight, norm.bias,
         )  # fmt: skip
-        form.set_submodule(norm_name, nn.Identity())
+        parent, _, name = norm_name.rpartition(".")
+        setattr(form.get_submodule(parent), name, nn.Identity())  # set_submodule is torch 2.5's
     for module in form.modules():
         for name, parameter in module.named_parameters(recurse=False):
             own = _own(parameter, _DTYPES[precision])
