@@ -20,6 +20,12 @@ def check_count(name: str, value: object, *, of: str) -> None:
         raise ValueError(f"{name} is {value}; it must be at least 1")
 
 
+def check_whole(name: str, value: object, *, least: int) -> None:
+    """Raise ValueError unless ``value`` is a whole number of at least ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}")
+
+
 def check_number(name: str, value: object, *, positive: bool = False) -> None:
     """Raise TypeError or ValueError unless ``value`` is a finite number, above 0 if so asked."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):

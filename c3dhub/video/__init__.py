@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Union, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.checks import check_choice, check_whole
+from ..base.choices import Decode, Errors
 from ..base.errors import VideoError
 from . import arrays
 from . import source as video_source
 from .decoder import open_file
 from .images import find_images, open_folder
 from .orientation import Image
-from .pictures import Decode, Errors, Limits, Pictures
+from .pictures import Limits, Pictures
 from .skipping import Needed
 from .source import ByteSource
 from .timestamps import StreamTime, with_seconds
@@ -203,15 +205,13 @@ def open_video(
 
     Example: ``with open_video("v.mp4") as video: times = [frame.seconds for frame in video]``
     """
-    if errors not in ("raise", "strict"):
-        raise ValueError(f"errors is {errors!r}; it must be 'raise' or 'strict'")
-    _check_whole("max_pixels", max_pixels, least=1)
-    _check_whole("threads", threads, least=0)
+    check_choice("errors", errors, get_args(Errors))
+    check_choice("decode", decode, get_args(Decode))
+    check_whole("max_pixels", max_pixels, least=1)
+    check_whole("threads", threads, least=0)
     if not isinstance(assumed_fps, Real) or not 0 < assumed_fps < float("inf"):
         raise ValueError(f"assumed_fps is {assumed_fps!r}; it must be a number above 0")
-    if decode not in ("exact", "fast"):
-        raise ValueError(f"decode is {decode!r}; it must be 'exact' or 'fast'")
-    _check_whole("short_side", short_side, least=1)
+    check_whole("short_side", short_side, least=1)
     limits = Limits(max_pixels, threads, errors, decode, short_side)
     time = StreamTime(rate=Fraction(assumed_fps).limit_denominator(10**6), rate_is_chosen=True)
     if arrays.is_array(video):
@@ -226,11 +226,6 @@ def open_video(
         f"video is a {type(video).__name__}; give a path, a URL, bytes, a binary file object, or a "
         "uint8 array or tensor of shape (T, H, W, 3)"
     )
-
-
-def _check_whole(name: str, value: object, *, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}")
 
 
 def _from_path(video: str | os.PathLike[str], time: StreamTime, limits: Limits) -> Video:

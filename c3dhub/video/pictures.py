@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import av
 
+from ..base.choices import Decode, Errors
 from ..base.errors import VideoError
 from . import orientation
 from .orientation import UPRIGHT, Image, Orientation
 from .skipping import Needed
 from .timestamps import Stamp, StreamTime
 
-Errors = Literal["raise", "strict"]
-Decode = Literal["exact", "fast"]
 Picture = tuple[Stamp, Callable[[], Image]]
 
 # Whatever goes wrong while a file is read; anything else is a bug and must be seen.
