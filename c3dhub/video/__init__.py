@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Union, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.checks import check_choice, check_whole
+from ..base.checks import check_whole
 from ..base.choices import Decode, Errors
 from ..base.errors import VideoError
 from . import arrays
@@ -205,8 +205,10 @@ def open_video(
 
     Example: ``with open_video("v.mp4") as video: times = [frame.seconds for frame in video]``
     """
-    check_choice("errors", errors, get_args(Errors))
-    check_choice("decode", decode, get_args(Decode))
+    for name, value, words in (("errors", errors, Errors), ("decode", decode, Decode)):
+        if value not in get_args(words):
+            known = " or ".join(map(repr, get_args(words)))
+            raise ValueError(f"{name} is {value!r}; it must be {known}")
     check_whole("max_pixels", max_pixels, least=1)
     check_whole("threads", threads, least=0)
     if not isinstance(assumed_fps, Real) or not 0 < assumed_fps < float("inf"):
