@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from ...base.errors import TrainingError, near_matches
+from ...base.errors import TrainingError
 from ...base.files import atomic_path
 from ...base.version import __version__
 from .recipe import differences
@@ -32,15 +31,6 @@ CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 
 _FORMAT = 1
-
-
-def check_resume(resume: str) -> None:
-    """Raise ValueError unless ``resume`` is one of the three."""
-    if resume not in get_args(Resume):
-        raise ValueError(
-            f"resume is {resume!r}; it must be one of {', '.join(get_args(Resume))}."
-            f"{near_matches(str(resume), get_args(Resume))}"
-        )
 
 
 def check_output(folder: Path, *, resume: Resume) -> None:
@@ -72,22 +62,21 @@ def check_output(folder: Path, *, resume: Resume) -> None:
 
 
 def claim(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Make the folder a run's own, or check that it is of a run with the same ``settings``.
+    """Make the folder a run's own, or check that it is of a run with the same ``settings`` (JSON).
 
     Raises TrainingError, with every setting that differs, for a run with others, and where the
     folder cannot be written.
     """
     path = folder / SETTINGS_FILE
-    plain = json.loads(json.dumps(settings))
     if path.exists():
-        other = differences(_read_settings(path), plain)
+        other = differences(_read_settings(path), settings)
         if other:
             raise TrainingError(
                 f"{folder} holds a run with other settings: {'; '.join(other)}. Resume with the "
                 "settings that it was begun with, or choose another folder"
             )
         return
-    document = {"format": _FORMAT, "c3dhub": __version__, "settings": plain}
+    document = {"format": _FORMAT, "c3dhub": __version__, "settings": settings}
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,11 +90,10 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def clear_left_overs(folder: Path) -> None:
-    """Remove what a killed run was writing: hidden files and folders that are not whole."""
-    for place in (folder, folder / CHECKPOINTS):
-        for path in place.iterdir() if place.is_dir() else ():
-            if _is_left_over(path):
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    """Remove what a killed run was writing: hidden files that are not whole."""
+    for path in folder.iterdir():
+        if _is_left_over(path) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def _is_left_over(path: Path) -> bool:

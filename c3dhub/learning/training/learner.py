@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -56,13 +56,14 @@ class Learner:
         return float(self.optimizer.param_groups[0]["lr"])
 
     def gather(
-        self, members: range, take: Callable[[], ClipBatch], *, epoch: int
+        self, members: range, batches: Iterator[ClipBatch], *, epoch: int
     ) -> tuple[Totals, float]:
         """Compute the mean gradient over micro batches.
 
         Parameters
         ----------
-        members: numbers of the micro batches in the epoch; ``take`` gives those of this process.
+        members: numbers of the micro batches in the epoch.
+        batches: gives those of this process, one after the other.
 
         Returns
         -------
@@ -78,7 +79,7 @@ class Learner:
             for index, number in enumerate(members):
                 if number % self.processes.count != self.processes.rank:
                     continue
-                batch = take()
+                batch = next(batches)
                 if len(batch):
                     self._seed(epoch, number)
                     sums = sums.plus(self._learn(batch))

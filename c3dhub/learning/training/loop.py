@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,6 @@ import torch
 
 from ...base.errors import TrainingError
 from ...base.progress import Progress
-from ...networks.saving import write_pretrained
 from ..datasets import Augmentation, ClipBatch, VideoList, training_batches
 from . import resuming
 from .learner import Learner
@@ -126,8 +125,8 @@ class Trainer:
     def _batches(
         self, videos: VideoList, *, epoch: int, first: int, augmentation: Augmentation | None
     ) -> Generator[ClipBatch, None, None]:
-        """Yield the micro batches of this process."""
-        return training_batches(
+        """Yield the micro batches of this process; what could not be read is noted."""
+        batches = training_batches(
             videos,
             contract=self.network.config.input,
             clip_len=self.recipe.clip_len,
@@ -142,17 +141,15 @@ class Trainer:
             world_size=self.processes.count,
             deal="batches",
         )
+        with closing(batches):
+            for batch in batches:
+                self._note_broken((video.path, video.reason) for video in batch.broken)
+                yield batch
 
-    def _step(self, members: range, batches: Generator[ClipBatch, None, None]) -> None:
+    def _step(self, members: range, batches: Iterator[ClipBatch]) -> None:
         """Take one step of the optimizer on the micro batches with the numbers ``members``."""
-
-        def take() -> ClipBatch:
-            batch = next(batches)
-            self._note_broken(batch)
-            return batch
-
         before = self._clips_due
-        sums, norm = self.learner.gather(members, take, epoch=self.state.epoch)
+        sums, norm = self.learner.gather(members, batches, epoch=self.state.epoch)
         if sums.clips:
             self._check_finite("loss", sums.loss)
             self._check_finite("gradient", norm)
@@ -180,6 +177,10 @@ class Trainer:
         row = self._row(self._validate())
         before = self.state.best
         loss = row.train_loss if row.val_loss is None else row.val_loss
+        everyone = dict(
+            pair for broken in self.processes.gather(self.state.broken) for pair in broken
+        )
+        self._note_broken(everyone.items())
         self.state = replace(
             self.state,
             epoch=self.state.epoch + 1,
@@ -188,7 +189,7 @@ class Trainer:
             plateau=self.state.plateau.after(loss, patience=self.recipe.patience),
             totals=Totals(),
             history=(*self.state.history, row),
-            broken=self._all_broken(),
+            broken=tuple(everyone.items()),  # in the same order in all processes
         )
         if before is None or row.rank > before.rank:
             self._keep_best()
@@ -230,7 +231,6 @@ class Trainer:
         sums = Totals()
         with closing(self._batches(videos, epoch=0, first=0, augmentation=None)) as batches:
             for batch in batches:
-                self._note_broken(batch)
                 if len(batch):
                     sums = sums.plus(self.learner.test(batch))
         sums = self.learner.add_up(sums)
@@ -238,30 +238,20 @@ class Trainer:
             raise TrainingError(f"none of the {len(self.job.val)} validation videos could be read")
         return sums
 
-    def _note_broken(self, batch: ClipBatch) -> None:
-        for video in batch.broken:
-            if video.path not in dict(self.state.broken):
-                self.state = self.state.with_broken(video.path, video.reason)
-                self._report_broken(video.path, video.reason)
-
-    def _report_broken(self, path: str, reason: str) -> None:
-        if self.processes.leads:
-            self.job.warn(f"{path}: {reason}; training goes on without it")
-
-    def _all_broken(self) -> tuple[tuple[str, str], ...]:
-        """Return the broken videos that any process met."""
-        everyone = self.processes.gather(self.state.broken)
-        found = dict(pair for broken in everyone for pair in broken)
-        for path in found.keys() - dict(self.state.broken).keys():
-            self._report_broken(path, found[path])
-        return tuple(found.items())
+    def _note_broken(self, broken: Iterable[tuple[str, str]]) -> None:
+        """Add what is new of (path, reason) to the state, and tell of it."""
+        known = dict(self.state.broken)
+        for path, reason in broken:
+            if path not in known:
+                known[path] = reason
+                if self.processes.leads:
+                    self.job.warn(f"{path}: {reason}; training goes on without it")
+        self.state = replace(self.state, broken=tuple(known.items()))
 
     def _keep_best(self) -> None:
         if self.processes.leads:
             self._check_weights()
-            config = self.network.config
-            state = self.network.state_dict()
-            write_pretrained(state, config, self.job.folder, metadata={"model": config.name})
+            self.network.save_pretrained(self.job.folder)
 
     def _save(self) -> None:
         if self.processes.leads:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -13,7 +14,7 @@ from torch.optim import SGD
 from ...base.errors import TrainingError
 from ...base.files import atomic_folder, atomic_path
 from ...networks import VideoNetwork
-from ...networks.saving import write_pretrained, write_safetensors
+from ...networks.saving import write_safetensors
 from ...registry.config import WEIGHTS_FILE
 from .folder import CHECKPOINTS
 from .state import State
@@ -31,31 +32,26 @@ def newest(folder: Path) -> Path | None:
     return max(found, key=lambda path: int(path.name), default=None)
 
 
-def save(folder: Path, network: VideoNetwork, optimizer: SGD, state: State) -> Path:
-    """Write a checkpoint, remove those before it and return its folder."""
+def save(folder: Path, network: VideoNetwork, optimizer: SGD, state: State) -> None:
+    """Write a checkpoint and remove those before it."""
     place = folder / CHECKPOINTS
     place.mkdir(exist_ok=True)
-    target = place / f"{state.step:06d}"
-    with atomic_folder(target) as part:
-        write_pretrained(
-            network.state_dict(), network.config, part, metadata={"model": network.config.name}
-        )
-        names = {id(parameter): name for name, parameter in network.named_parameters()}
-        momentum = {
-            names[id(parameter)]: values["momentum_buffer"]
-            for parameter, values in optimizer.state.items()
-            if values.get("momentum_buffer") is not None
-        }
+    momentum = {
+        name: optimizer.state[parameter]["momentum_buffer"]
+        for name, parameter in network.named_parameters()
+        if optimizer.state.get(parameter, {}).get("momentum_buffer") is not None
+    }
+    with atomic_folder(place / f"{state.step:06d}") as part:
+        network.save_pretrained(part)
         with atomic_path(part / MOMENTUM_FILE) as new, new.open("wb") as stream:
             write_safetensors(stream, momentum, metadata={"format": "pt"})
         with atomic_path(part / STATE_FILE) as new:
-            new.write_text(json.dumps(state.to_dict(), indent=2) + "\n", encoding="utf-8")
+            new.write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
     remove_older(folder)
-    return target
 
 
 def remove_older(folder: Path) -> None:
-    """Leave only the newest checkpoint; a run that was killed may have left the one before it."""
+    """Leave only the newest checkpoint; a killed run may have left others, or half of one."""
     kept = newest(folder)
     for path in (folder / CHECKPOINTS).glob("*"):
         if path != kept:
