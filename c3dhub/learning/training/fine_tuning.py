@@ -18,10 +18,9 @@ from ...base.progress import Progress
 from ...hub import load
 from ...networks import VideoNetwork
 from ..datasets import Augmentation
-from . import resuming
 from .distributed import Processes, joined
-from .folder import Resume, check_output, claim, clear_left_overs
-from .freezing import check_begin_at, last_stage, trained_from
+from .folder import Resume, check_output, claim, newest
+from .freezing import check_begin_at, trainable_stages, trained_from
 from .learner import Learner
 from .loop import Job, Trainer
 from .mixed_precision import training_precision
@@ -208,7 +207,7 @@ def _run(job: Job, start: Start, processes: Processes, *, progress: bool | None)
         "val": describe(job.val),
     }
     settings = json.loads(json.dumps(settings))  # as they come back from a file
-    checkpoint, state = processes.lead(lambda: _claim(job.folder, settings))
+    checkpoint, state = processes.lead(lambda: claim(job.folder, settings))
     was_finished = state.epoch >= job.recipe.epochs
     if was_finished:
         job.report(f"{job.folder}: this run is finished, after {state.epoch} epochs")
@@ -220,7 +219,7 @@ def _run(job: Job, start: Start, processes: Processes, *, progress: bool | None)
             network.config, clip_len=job.recipe.clip_len, provenance=_provenance(settings)
         )
         state = _train(job, network, processes, checkpoint=checkpoint, progress=progress)
-    last, best = resuming.newest(job.folder), state.best
+    last, best = newest(job.folder), state.best
     assert last is not None
     assert best is not None
     return FinetuneResult(
@@ -261,15 +260,6 @@ def _train(
     return trainer.state
 
 
-def _claim(folder: Path, settings: Mapping[str, Any]) -> tuple[Path | None, State]:
-    """Make the folder the run's; return the checkpoint to go on from and its state."""
-    claim(folder, settings)
-    clear_left_overs(folder)
-    resuming.remove_older(folder)
-    checkpoint = resuming.newest(folder)
-    return checkpoint, State() if checkpoint is None else resuming.read_state(checkpoint)
-
-
 def _provenance(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what config.json says of where the weights come from; it has the classes itself."""
     data = {name: value for name, value in settings["data"].items() if name != "classes"}
@@ -281,7 +271,7 @@ def _completed(
 ) -> Recipe:
     """Return the recipe with what the network decides."""
     if begin_at is None:
-        begin_at = network.stage_names[0] if recipe.scratch else last_stage(network)
+        begin_at = trainable_stages(network)[0 if recipe.scratch else -2]
     return replace(
         recipe,
         begin_at=check_begin_at(network, begin_at),

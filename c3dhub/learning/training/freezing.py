@@ -19,11 +19,6 @@ def trainable_stages(network: VideoNetwork) -> tuple[str, ...]:
     return (*network.stage_names[:-2], "fc")  # without avgpool and logits
 
 
-def last_stage(network: VideoNetwork) -> str:
-    """Return the paper's conv5_x: ``"layer4"``, or ``"denseblock4"`` for DenseNets."""
-    return trainable_stages(network)[-2]
-
-
 def check_begin_at(network: VideoNetwork, begin_at: str) -> str:
     """Return the name of the stage that is meant; ``"head"`` and the like are ``"fc"``.
 

@@ -84,7 +84,9 @@ class Learner:
                     self._seed(epoch, number)
                     sums = sums.plus(self._learn(batch))
                     self._rows[index], self._seen[index] = self._averages.measured(), 1
-        sums = self._share(sums)
+        if self.processes.count > 1:
+            self._share()
+            sums = self.add_up(sums)
         return sums, self._average_gradients(sums.clips)
 
     def update(self, *, rate: float) -> None:
@@ -114,9 +116,8 @@ class Learner:
 
     def _learn(self, batch: ClipBatch) -> Totals:
         logits, labels = self._logits(batch)
-        losses = F.cross_entropy(
-            logits, labels, reduction="sum", label_smoothing=self.recipe.label_smoothing
-        )
+        smoothing = self.recipe.label_smoothing
+        losses = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
         losses.backward()  # type: ignore[no-untyped-call]
         return _totals(losses, logits, labels)
 
@@ -129,10 +130,8 @@ class Learner:
             logits = self.network(clips)
         return logits.float(), batch.labels.to(device)
 
-    def _share(self, sums: Totals) -> Totals:
-        """Add gradients and statistics up over all processes, in place; return the sums."""
-        if self.processes.count == 1:
-            return sums
+    def _share(self) -> None:
+        """Add gradients and statistics up over all processes, in place."""
         for parameter in self.parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
@@ -141,7 +140,6 @@ class Learner:
         pieces = torch.split(flat, [target.numel() for target in targets])
         for target, piece in zip(targets, pieces, strict=True):
             target.copy_(piece.view(target.shape))
-        return self.add_up(sums)
 
     def _average_gradients(self, clips: float) -> float:
         if not clips:

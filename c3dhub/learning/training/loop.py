@@ -14,7 +14,7 @@ import torch
 from ...base.errors import TrainingError
 from ...base.progress import Progress
 from ..datasets import Augmentation, ClipBatch, VideoList, training_batches
-from . import resuming
+from .folder import newest, restore, save
 from .learner import Learner
 from .recipe import Recipe
 from .records import Board, write_log
@@ -68,9 +68,8 @@ class Trainer:
         self.videos = job.train.pick([*range(len(job.train))] * self.recipe.clips_per_video)
         self.state = State()
         if checkpoint is not None:
-            self.state = resuming.restore(checkpoint, self.network, learner.optimizer)
+            self.state = restore(checkpoint, self.network, learner.optimizer)
         self.progress.restart(done=self._clips_due, total=self.recipe.epochs * len(self.videos))
-        self._board: Board | None = None
         self._marked = time.monotonic()
 
     def train(self) -> None:
@@ -78,17 +77,14 @@ class Trainer:
 
         Raises TrainingError where the loss is not finite or no video can be read.
         """
-        if self.processes.leads:
-            self._board = Board(self.job.folder, step=self.state.step)
+        leads = self.processes.leads
+        if leads:
             write_log(self.job.folder, self.state.history)
-        try:
+        with closing(Board(self.job.folder, step=self.state.step, writes=leads)) as self._board:
             while self.state.epoch < self.recipe.epochs:
                 self.progress.label = f"epoch {self.state.epoch + 1} of {self.recipe.epochs}"
                 self._train_epoch()
                 self._end_epoch()
-        finally:
-            if self._board is not None:
-                self._board.close()
 
     @property
     def _micro_batches(self) -> int:
@@ -148,7 +144,6 @@ class Trainer:
 
     def _step(self, members: range, batches: Iterator[ClipBatch]) -> None:
         """Take one step of the optimizer on the micro batches with the numbers ``members``."""
-        before = self._clips_due
         sums, norm = self.learner.gather(members, batches, epoch=self.state.epoch)
         if sums.clips:
             self._check_finite("loss", sums.loss)
@@ -162,11 +157,11 @@ class Trainer:
             seconds=self.state.seconds + self._lap(),
             totals=self.state.totals.plus(sums),
         )
-        if self._board is not None and sums.clips:
+        if sums.clips:
             loss, accuracy = sums.means
             values = {"train/loss": loss, "train/accuracy": accuracy, "lr": self.learner.rate}
             self._board.add(self.state.step, values)
-        self.progress.update(self._clips_due - before)
+        self.progress.update(self._clips_due - self.progress.done)
 
     def _rate(self) -> float:
         done = self.state.step / (self.recipe.epochs * self._steps)
@@ -175,11 +170,9 @@ class Trainer:
     def _end_epoch(self) -> None:
         """Validate, log, lower the rate where it is time, and keep what was learned."""
         row = self._row(self._validate())
-        before = self.state.best
         loss = row.train_loss if row.val_loss is None else row.val_loss
-        everyone = dict(
-            pair for broken in self.processes.gather(self.state.broken) for pair in broken
-        )
+        met = self.processes.gather(self.state.broken)
+        everyone = dict(pair for broken in met for pair in broken)
         self._note_broken(everyone.items())
         self.state = replace(
             self.state,
@@ -191,13 +184,11 @@ class Trainer:
             history=(*self.state.history, row),
             broken=tuple(everyone.items()),  # in the same order in all processes
         )
-        if before is None or row.rank > before.rank:
-            self._keep_best()
-        self._save()
-        if self._board is not None:
+        self._save(is_best=self.state.best is row)
+        if self.processes.leads:
             write_log(self.job.folder, self.state.history)
-            values = {"val/loss": row.val_loss, "val/accuracy": row.val_accuracy}
-            self._board.add(self.state.step, values)
+        values = {"val/loss": row.val_loss, "val/accuracy": row.val_accuracy}
+        self._board.add(self.state.step, values)
         self.job.report(row.as_line(epochs=self.recipe.epochs))
 
     def _row(self, validated: Totals | None) -> EpochRow:
@@ -248,15 +239,13 @@ class Trainer:
                     self.job.warn(f"{path}: {reason}; training goes on without it")
         self.state = replace(self.state, broken=tuple(known.items()))
 
-    def _keep_best(self) -> None:
+    def _save(self, *, is_best: bool = False) -> None:
+        """Write a checkpoint, and before it the network itself where it is the best so far."""
         if self.processes.leads:
             self._check_weights()
-            self.network.save_pretrained(self.job.folder)
-
-    def _save(self) -> None:
-        if self.processes.leads:
-            self._check_weights()
-            resuming.save(self.job.folder, self.network, self.learner.optimizer, self.state)
+            if is_best:
+                self.network.save_pretrained(self.job.folder)
+            save(self.job.folder, self.network, self.learner.optimizer, self.state)
 
     def _check_weights(self) -> None:
         """Raise TrainingError rather than keep weights that the last step made infinite."""
@@ -269,7 +258,7 @@ class Trainer:
             raise self._diverged(f"the {name} is {value}")
 
     def _diverged(self, what: str) -> TrainingError:
-        last = resuming.newest(self.job.folder)
+        last = newest(self.job.folder)
         kept = "nothing was kept yet" if last is None else f"{last} holds the last good state"
         return TrainingError(
             f"{what} in epoch {self.state.epoch + 1}, after {self.state.step} steps: training "
