@@ -51,7 +51,7 @@ class RunningAverages:
     def measured(self) -> Tensor:
         """Return what the last forward pass left, float32 (length,)."""
         parts = [part for norm in self._norms for part in _statistics(norm)]
-        return torch.cat([part.float() for part in parts]) if parts else torch.empty(0)
+        return torch.cat(parts) if parts else torch.empty(0)
 
     def fold(self, rows: Tensor, seen: Sequence[bool]) -> None:
         """Average the micro batches of a step in, in order.
@@ -62,16 +62,16 @@ class RunningAverages:
         seen: False for a micro batch of which no clip could be read.
         """
         with torch.no_grad():
-            for row in rows[[index for index, there in enumerate(seen) if there]]:
-                self._fold_one(row)
+            for row, there in zip(rows, seen, strict=True):
+                if there:
+                    self._fold_one(row)
 
     def _fold_one(self, row: Tensor) -> None:
         begin = 0
         for norm in self._norms:
             weight = _weight(norm)
             for average in _statistics(norm):
-                part = row[begin : begin + norm.num_features]
-                average.lerp_(part.to(average.dtype), weight)
+                average.lerp_(row[begin : begin + norm.num_features], weight)
                 begin += norm.num_features
 
 
@@ -83,9 +83,8 @@ def _statistics(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
 
 def _weight(norm: _BatchNorm) -> float:
     """Count one more batch and return its weight in the average, as torch's BatchNorm does."""
-    if norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(1)
+    assert norm.num_batches_tracked is not None
+    norm.num_batches_tracked.add_(1)
     if norm.momentum is None:  # every batch counts the same
-        assert norm.num_batches_tracked is not None
         return 1.0 / int(norm.num_batches_tracked)
     return norm.momentum

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -53,14 +53,8 @@ class Processes:
         if self.count == 1:
             return value
         box = [value]
-        dist.broadcast_object_list(box, src=0, device=self._meeting_place)
+        dist.broadcast_object_list(box, src=0)
         return box[0]
-
-    def tensors_from_leader(self, tensors: Sequence[Tensor]) -> None:
-        """Overwrite ``tensors`` by the leader's."""
-        if self.count > 1:
-            for tensor in tensors:
-                dist.broadcast(tensor, src=0)
 
     def gather(self, value: T) -> list[T]:
         """Return the ``value`` of every process, in the order of their ranks."""
@@ -82,10 +76,6 @@ class Processes:
         if failed is not None:
             raise failed
         return value  # type: ignore[return-value]
-
-    @property
-    def _meeting_place(self) -> torch.device:
-        return self.device if self.device.type == "cuda" else torch.device("cpu")
 
 
 @contextmanager

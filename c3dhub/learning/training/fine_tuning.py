@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
+from ...base.checks import check_choice
 from ...base.progress import Progress
+from ...hub import load
 from ...networks import VideoNetwork
 from ..datasets import Augmentation
-from . import resuming
 from .distributed import Processes, joined
-from .finetuned import FinetuneResult
-from .folder import Resume, check_output, check_resume, claim, clear_left_overs
-from .freezing import check_begin_at, last_stage, trained_from
+from .folder import Resume, check_output, claim, newest
+from .freezing import check_begin_at, trainable_stages, trained_from
 from .learner import Learner
 from .loop import Job, Trainer
 from .mixed_precision import training_precision
@@ -35,7 +35,43 @@ from .recipe import (
     check_whole,
     default_micro_batch,
 )
-from .state import TABLE_HEAD, State
+from .state import TABLE_HEAD, EpochRow, State
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """What a finished run left.
+
+    Parameters
+    ----------
+    folder: ``c3dhub.load(result.folder)`` gives the best network.
+    last: the checkpoint at the end, which ``c3dhub.load`` reads as well.
+    recipe: how it was trained.
+    classes: names in the order of the logits.
+    best: the epoch whose network is kept: the highest validation accuracy, then the lowest loss;
+        without validation the last epoch.
+    history: a row for each epoch.
+    broken: (path, reason) of each video that could not be read.
+    was_finished: the run was finished before; nothing was done.
+    """
+
+    folder: Path
+    last: Path
+    recipe: Recipe
+    classes: tuple[str, ...]
+    best: EpochRow
+    history: tuple[EpochRow, ...]
+    broken: tuple[tuple[str, str], ...]
+    was_finished: bool
+
+    def load(self, *, device: str | torch.device | None = None) -> VideoNetwork:
+        """Return the best network, frozen and in eval mode."""
+        return load(self.folder, device=device)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dicts, lists, strings and numbers, ready for JSON."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
+        return plain
 
 
 def finetune(
@@ -112,7 +148,7 @@ def finetune(
     holds a run with other settings, or the loss is not finite. ValueError, TypeError: an option is
     wrong. Everything but the loss is checked before training starts.
     """
-    check_resume(resume)
+    check_choice("resume", resume, get_args(Resume))
     check_whole("workers", workers, least=0)
     for name, value in (("save_every", save_every), ("batch_size", batch_size)):
         check_whole(name, value, least=1)
@@ -140,13 +176,14 @@ def finetune(
     train, validation = prepare_videos(data, val, held_out=hold_out, seed=seed)
     with joined(device) as processes:
         processes.lead(lambda: check_output(folder, resume=resume))
+        progress = progress if processes.leads else False
         start = prepare_network(
             model,
             classes=train.classes,
             scratch=scratch,
             seed=seed,
             local_files_only=local_files_only,
-            progress=progress if processes.leads else False,
+            progress=progress,
         )
         recipe = _completed(recipe, start.network, begin_at=begin_at, clip_len=clip_len)
         job = Job(
@@ -156,54 +193,33 @@ def finetune(
             folder=folder,
             workers=workers,
             save_every=save_every,
-            report=report if report is not None and processes.leads else _keep_silent,
-            warn=_warn if report is None else report,
+            report=report if report is not None and processes.leads else lambda text: None,
+            warn=report or partial(warnings.warn, stacklevel=2),
         )
         return _run(job, start, processes, progress=progress)
 
 
 def _run(job: Job, start: Start, processes: Processes, *, progress: bool | None) -> FinetuneResult:
-    network = start.network
-    network.config = replace(network.config, clip_len=job.recipe.clip_len)
     settings = {
-        "recipe": job.recipe.to_dict(),
+        "recipe": asdict(job.recipe),
         "model": start.base,
         "data": describe(job.train),
         "val": describe(job.val),
     }
-    checkpoint, state = processes.lead(lambda: _claim(job.folder, settings))
-    if state.epoch >= job.recipe.epochs:
+    settings = json.loads(json.dumps(settings))  # as they come back from a file
+    checkpoint, state = processes.lead(lambda: claim(job.folder, settings))
+    was_finished = state.epoch >= job.recipe.epochs
+    if was_finished:
         job.report(f"{job.folder}: this run is finished, after {state.epoch} epochs")
-        return _result(job, state, was_finished=True)
-    if checkpoint is not None:
-        job.report(f"{job.folder}: goes on after {state.epoch} epochs, {state.step} steps")
-    network.config = replace(network.config, provenance=_provenance(settings))
-    _place(network, processes.device)
-    cuda = [processes.device] if processes.device.type == "cuda" else []
-    with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices=cuda))
-        stack.enter_context(training_precision(network, job.recipe.precision, processes.device))
-        norms = stack.enter_context(trained_from(network, job.recipe.begin_at))
-        enabled = progress if processes.leads else False
-        line = stack.enter_context(Progress(None, unit="clips", enabled=enabled))
-        learner = Learner(network, job.recipe, processes, norms=norms)
-        trainer = Trainer(learner, job, checkpoint=checkpoint, progress=line)
-        job.report(TABLE_HEAD)
-        trainer.train()
-    return _result(job, trainer.state, was_finished=False)
-
-
-def _claim(folder: Path, settings: Mapping[str, Any]) -> tuple[Path | None, State]:
-    """Make the folder the run's; return the checkpoint to go on from and its state."""
-    claim(folder, settings)
-    clear_left_overs(folder)
-    resuming.remove_older(folder)
-    checkpoint = resuming.newest(folder)
-    return checkpoint, State() if checkpoint is None else resuming.read_state(checkpoint)
-
-
-def _result(job: Job, state: State, *, was_finished: bool) -> FinetuneResult:
-    last, best = resuming.newest(job.folder), state.best
+    else:
+        if checkpoint is not None:
+            job.report(f"{job.folder}: goes on after {state.epoch} epochs, {state.step} steps")
+        network = start.network
+        network.config = replace(
+            network.config, clip_len=job.recipe.clip_len, provenance=_provenance(settings)
+        )
+        state = _train(job, network, processes, checkpoint=checkpoint, progress=progress)
+    last, best = newest(job.folder), state.best
     assert last is not None
     assert best is not None
     return FinetuneResult(
@@ -218,20 +234,36 @@ def _result(job: Job, state: State, *, was_finished: bool) -> FinetuneResult:
     )
 
 
-def _provenance(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what config.json says of where the weights come from."""
-    data: dict[str, Any] = dict(settings["data"])
-    del data["classes"]  # the config has them
-    plain: dict[str, Any] = json.loads(
-        json.dumps({"base": settings["model"], "recipe": settings["recipe"], "data": data})
-    )
-    return plain
-
-
-def _place(network: VideoNetwork, device: torch.device) -> None:
+def _train(
+    job: Job,
+    network: VideoNetwork,
+    processes: Processes,
+    *,
+    checkpoint: Path | None,
+    progress: bool | None,
+) -> State:
+    """Train to the end, leave the caller's random numbers alone and return the last state."""
+    device = processes.device
     network.to(device)
     if device.type == "cpu":
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    with (
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        training_precision(network, job.recipe.precision, device),
+        trained_from(network, job.recipe.begin_at) as norms,
+        Progress(None, unit="clips", enabled=progress) as line,
+    ):
+        learner = Learner(network, job.recipe, processes, norms=norms)
+        trainer = Trainer(learner, job, checkpoint=checkpoint, progress=line)
+        job.report(TABLE_HEAD)
+        trainer.train()
+    return trainer.state
+
+
+def _provenance(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what config.json says of where the weights come from; it has the classes itself."""
+    data = {name: value for name, value in settings["data"].items() if name != "classes"}
+    return {"base": settings["model"], "recipe": settings["recipe"], "data": data}
 
 
 def _completed(
@@ -239,7 +271,7 @@ def _completed(
 ) -> Recipe:
     """Return the recipe with what the network decides."""
     if begin_at is None:
-        begin_at = network.stage_names[0] if recipe.scratch else last_stage(network)
+        begin_at = trainable_stages(network)[0 if recipe.scratch else -2]
     return replace(
         recipe,
         begin_at=check_begin_at(network, begin_at),
@@ -255,11 +287,3 @@ def _check_begin_at_type(begin_at: str | None, *, scratch: bool) -> None:
             f"begin_at is {begin_at!r} with scratch: random weights are of no use unless they are "
             "trained; leave begin_at out"
         )
-
-
-def _keep_silent(text: str) -> None:
-    pass
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, stacklevel=3)

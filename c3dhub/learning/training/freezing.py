@@ -16,12 +16,7 @@ _HEAD = "logits"
 
 def trainable_stages(network: VideoNetwork) -> tuple[str, ...]:
     """Return the names that training may begin at, the whole network first, the head last."""
-    return (*(name for name in network.stage_names if name not in ("avgpool", _HEAD)), "fc")
-
-
-def last_stage(network: VideoNetwork) -> str:
-    """Return the paper's conv5_x: ``"layer4"``, or ``"denseblock4"`` for DenseNets."""
-    return trainable_stages(network)[-2]
+    return (*network.stage_names[:-2], "fc")  # without avgpool and logits
 
 
 def check_begin_at(network: VideoNetwork, begin_at: str) -> str:
@@ -51,26 +46,17 @@ def units(network: VideoNetwork) -> dict[str, list[nn.Module]]:
         for name, module in network.named_children()
         for child in (module.named_children() if name == "features" else [(name, module)])
     ]
-    found: dict[str, list[nn.Module]] = {name: [] for name in network.stage_names}
-    waiting: list[nn.Module] = []
-    stem_is_one = any(name == "stem" for name, _ in children)
-    for name, module in children:
-        stage = _HEAD if name == network.head_name else name
-        if stage not in found:
-            waiting.append(module)
-            continue
-        before = _owner(found, stage, stem_is_one=stem_is_one)
-        found[before] += waiting
-        found[stage].append(module)
-        waiting = []
+    stages = network.stage_names
+    found: dict[str, list[nn.Module]] = {name: [] for name in stages}
+    current = 0  # the stage that modules without a stage's name are of
+    for child, module in children:
+        name = _HEAD if child == network.head_name else child
+        if name in stages:
+            found[name].append(module)
+            current = stages.index(name) + 1
+        else:
+            found[stages[current]].append(module)
     return found
-
-
-def _owner(found: dict[str, list[nn.Module]], stage: str, *, stem_is_one: bool) -> str:
-    """Return the stage that modules without a stage's name, which come before ``stage``, are of."""
-    if not stem_is_one and not any(found.values()):
-        return "stem"
-    return "avgpool" if stage == _HEAD else stage
 
 
 @contextmanager
@@ -84,8 +70,7 @@ def trained_from(network: VideoNetwork, begin_at: str) -> Iterator[list[_BatchNo
     parts = units(network)
     held = [module for name in network.stage_names[:first] for module in parts[name]]
     frozen = {id(module) for unit in held for module in unit.modules()}
-    for parameter in network.parameters():
-        parameter.requires_grad_(True)
+    network.requires_grad_(True)
     for unit in held:
         unit.requires_grad_(False)
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -56,13 +56,14 @@ class Learner:
         return float(self.optimizer.param_groups[0]["lr"])
 
     def gather(
-        self, members: range, take: Callable[[], ClipBatch], *, epoch: int
+        self, members: range, batches: Iterator[ClipBatch], *, epoch: int
     ) -> tuple[Totals, float]:
         """Compute the mean gradient over micro batches.
 
         Parameters
         ----------
-        members: numbers of the micro batches in the epoch; ``take`` gives those of this process.
+        members: numbers of the micro batches in the epoch.
+        batches: gives those of this process, one after the other.
 
         Returns
         -------
@@ -78,12 +79,14 @@ class Learner:
             for index, number in enumerate(members):
                 if number % self.processes.count != self.processes.rank:
                     continue
-                batch = take()
+                batch = next(batches)
                 if len(batch):
                     self._seed(epoch, number)
                     sums = sums.plus(self._learn(batch))
                     self._rows[index], self._seen[index] = self._averages.measured(), 1
-        sums = self._share(sums)
+        if self.processes.count > 1:
+            self._share()
+            sums = self.add_up(sums)
         return sums, self._average_gradients(sums.clips)
 
     def update(self, *, rate: float) -> None:
@@ -113,9 +116,8 @@ class Learner:
 
     def _learn(self, batch: ClipBatch) -> Totals:
         logits, labels = self._logits(batch)
-        losses = F.cross_entropy(
-            logits, labels, reduction="sum", label_smoothing=self.recipe.label_smoothing
-        )
+        smoothing = self.recipe.label_smoothing
+        losses = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
         losses.backward()  # type: ignore[no-untyped-call]
         return _totals(losses, logits, labels)
 
@@ -128,10 +130,8 @@ class Learner:
             logits = self.network(clips)
         return logits.float(), batch.labels.to(device)
 
-    def _share(self, sums: Totals) -> Totals:
-        """Add gradients and statistics up over all processes, in place; return the sums."""
-        if self.processes.count == 1:
-            return sums
+    def _share(self) -> None:
+        """Add gradients and statistics up over all processes, in place."""
         for parameter in self.parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
@@ -140,7 +140,6 @@ class Learner:
         pieces = torch.split(flat, [target.numel() for target in targets])
         for target, piece in zip(targets, pieces, strict=True):
             target.copy_(piece.view(target.shape))
-        return self.add_up(sums)
 
     def _average_gradients(self, clips: float) -> float:
         if not clips:

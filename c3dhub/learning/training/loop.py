@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +13,8 @@ import torch
 
 from ...base.errors import TrainingError
 from ...base.progress import Progress
-from ...networks.saving import write_pretrained
 from ..datasets import Augmentation, ClipBatch, VideoList, training_batches
-from . import resuming
+from .folder import newest, restore, save
 from .learner import Learner
 from .recipe import Recipe
 from .records import Board, write_log
@@ -69,9 +68,8 @@ class Trainer:
         self.videos = job.train.pick([*range(len(job.train))] * self.recipe.clips_per_video)
         self.state = State()
         if checkpoint is not None:
-            self.state = resuming.restore(checkpoint, self.network, learner.optimizer)
+            self.state = restore(checkpoint, self.network, learner.optimizer)
         self.progress.restart(done=self._clips_due, total=self.recipe.epochs * len(self.videos))
-        self._board: Board | None = None
         self._marked = time.monotonic()
 
     def train(self) -> None:
@@ -79,17 +77,14 @@ class Trainer:
 
         Raises TrainingError where the loss is not finite or no video can be read.
         """
-        if self.processes.leads:
-            self._board = Board(self.job.folder, step=self.state.step)
+        leads = self.processes.leads
+        if leads:
             write_log(self.job.folder, self.state.history)
-        try:
+        with closing(Board(self.job.folder, step=self.state.step, writes=leads)) as self._board:
             while self.state.epoch < self.recipe.epochs:
                 self.progress.label = f"epoch {self.state.epoch + 1} of {self.recipe.epochs}"
                 self._train_epoch()
                 self._end_epoch()
-        finally:
-            if self._board is not None:
-                self._board.close()
 
     @property
     def _micro_batches(self) -> int:
@@ -126,8 +121,8 @@ class Trainer:
     def _batches(
         self, videos: VideoList, *, epoch: int, first: int, augmentation: Augmentation | None
     ) -> Generator[ClipBatch, None, None]:
-        """Yield the micro batches of this process."""
-        return training_batches(
+        """Yield the micro batches of this process; what could not be read is noted."""
+        batches = training_batches(
             videos,
             contract=self.network.config.input,
             clip_len=self.recipe.clip_len,
@@ -142,17 +137,14 @@ class Trainer:
             world_size=self.processes.count,
             deal="batches",
         )
+        with closing(batches):
+            for batch in batches:
+                self._note_broken((video.path, video.reason) for video in batch.broken)
+                yield batch
 
-    def _step(self, members: range, batches: Generator[ClipBatch, None, None]) -> None:
+    def _step(self, members: range, batches: Iterator[ClipBatch]) -> None:
         """Take one step of the optimizer on the micro batches with the numbers ``members``."""
-
-        def take() -> ClipBatch:
-            batch = next(batches)
-            self._note_broken(batch)
-            return batch
-
-        before = self._clips_due
-        sums, norm = self.learner.gather(members, take, epoch=self.state.epoch)
+        sums, norm = self.learner.gather(members, batches, epoch=self.state.epoch)
         if sums.clips:
             self._check_finite("loss", sums.loss)
             self._check_finite("gradient", norm)
@@ -165,11 +157,11 @@ class Trainer:
             seconds=self.state.seconds + self._lap(),
             totals=self.state.totals.plus(sums),
         )
-        if self._board is not None and sums.clips:
+        if sums.clips:
             loss, accuracy = sums.means
             values = {"train/loss": loss, "train/accuracy": accuracy, "lr": self.learner.rate}
             self._board.add(self.state.step, values)
-        self.progress.update(self._clips_due - before)
+        self.progress.update(self._clips_due - self.progress.done)
 
     def _rate(self) -> float:
         done = self.state.step / (self.recipe.epochs * self._steps)
@@ -178,8 +170,10 @@ class Trainer:
     def _end_epoch(self) -> None:
         """Validate, log, lower the rate where it is time, and keep what was learned."""
         row = self._row(self._validate())
-        before = self.state.best
         loss = row.train_loss if row.val_loss is None else row.val_loss
+        met = self.processes.gather(self.state.broken)
+        everyone = dict(pair for broken in met for pair in broken)
+        self._note_broken(everyone.items())
         self.state = replace(
             self.state,
             epoch=self.state.epoch + 1,
@@ -188,15 +182,13 @@ class Trainer:
             plateau=self.state.plateau.after(loss, patience=self.recipe.patience),
             totals=Totals(),
             history=(*self.state.history, row),
-            broken=self._all_broken(),
+            broken=tuple(everyone.items()),  # in the same order in all processes
         )
-        if before is None or row.rank > before.rank:
-            self._keep_best()
-        self._save()
-        if self._board is not None:
+        self._save(is_best=self.state.best is row)
+        if self.processes.leads:
             write_log(self.job.folder, self.state.history)
-            values = {"val/loss": row.val_loss, "val/accuracy": row.val_accuracy}
-            self._board.add(self.state.step, values)
+        values = {"val/loss": row.val_loss, "val/accuracy": row.val_accuracy}
+        self._board.add(self.state.step, values)
         self.job.report(row.as_line(epochs=self.recipe.epochs))
 
     def _row(self, validated: Totals | None) -> EpochRow:
@@ -230,7 +222,6 @@ class Trainer:
         sums = Totals()
         with closing(self._batches(videos, epoch=0, first=0, augmentation=None)) as batches:
             for batch in batches:
-                self._note_broken(batch)
                 if len(batch):
                     sums = sums.plus(self.learner.test(batch))
         sums = self.learner.add_up(sums)
@@ -238,35 +229,23 @@ class Trainer:
             raise TrainingError(f"none of the {len(self.job.val)} validation videos could be read")
         return sums
 
-    def _note_broken(self, batch: ClipBatch) -> None:
-        for video in batch.broken:
-            if video.path not in dict(self.state.broken):
-                self.state = self.state.with_broken(video.path, video.reason)
-                self._report_broken(video.path, video.reason)
+    def _note_broken(self, broken: Iterable[tuple[str, str]]) -> None:
+        """Add what is new of (path, reason) to the state, and tell of it."""
+        known = dict(self.state.broken)
+        for path, reason in broken:
+            if path not in known:
+                known[path] = reason
+                if self.processes.leads:
+                    self.job.warn(f"{path}: {reason}; training goes on without it")
+        self.state = replace(self.state, broken=tuple(known.items()))
 
-    def _report_broken(self, path: str, reason: str) -> None:
-        if self.processes.leads:
-            self.job.warn(f"{path}: {reason}; training goes on without it")
-
-    def _all_broken(self) -> tuple[tuple[str, str], ...]:
-        """Return the broken videos that any process met."""
-        everyone = self.processes.gather(self.state.broken)
-        found = dict(pair for broken in everyone for pair in broken)
-        for path in found.keys() - dict(self.state.broken).keys():
-            self._report_broken(path, found[path])
-        return tuple(found.items())
-
-    def _keep_best(self) -> None:
+    def _save(self, *, is_best: bool = False) -> None:
+        """Write a checkpoint, and before it the network itself where it is the best so far."""
         if self.processes.leads:
             self._check_weights()
-            config = self.network.config
-            state = self.network.state_dict()
-            write_pretrained(state, config, self.job.folder, metadata={"model": config.name})
-
-    def _save(self) -> None:
-        if self.processes.leads:
-            self._check_weights()
-            resuming.save(self.job.folder, self.network, self.learner.optimizer, self.state)
+            if is_best:
+                self.network.save_pretrained(self.job.folder)
+            save(self.job.folder, self.network, self.learner.optimizer, self.state)
 
     def _check_weights(self) -> None:
         """Raise TrainingError rather than keep weights that the last step made infinite."""
@@ -279,7 +258,7 @@ class Trainer:
             raise self._diverged(f"the {name} is {value}")
 
     def _diverged(self, what: str) -> TrainingError:
-        last = resuming.newest(self.job.folder)
+        last = newest(self.job.folder)
         kept = "nothing was kept yet" if last is None else f"{last} holds the last good state"
         return TrainingError(
             f"{what} in epoch {self.state.epoch + 1}, after {self.state.step} steps: training "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -34,12 +35,13 @@ def training_precision(
     """Within the block :func:`autocast` spares the convolutions that need float32."""
     guarded = precision != "float32" and device.type == "cpu"
     convs = [m for m in network.modules() if isinstance(m, nn.Conv3d)] if guarded else []
-    guards = [_Guard(conv) for conv in convs]
+    for conv in convs:
+        conv.forward = partial(_guarded, conv)  # type: ignore[method-assign]
     try:
         yield
     finally:
-        for guard in guards:
-            guard.remove()
+        for conv in convs:
+            del conv.forward
 
 
 def autocast(precision: TrainingPrecision, device: torch.device) -> AbstractContextManager[object]:
@@ -49,32 +51,9 @@ def autocast(precision: TrainingPrecision, device: torch.device) -> AbstractCont
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-class _Guard:
-    """Has one convolution compute in float32 whenever what goes in is too small for bfloat16."""
-
-    def __init__(self, conv: nn.Conv3d) -> None:
-        self.conv = conv
-        self._entered: list[AbstractContextManager[object]] = []
-        # always_call: an error in between must not leave autocast switched off.
-        self._hooks = [
-            conv.register_forward_pre_hook(self._before),
-            conv.register_forward_hook(self._after, always_call=True),
-        ]
-
-    def _before(self, _: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
-        (x,) = args
-        wrong = wrong_in_bfloat16(tuple(self.conv.kernel_size), tuple(x.shape[2:]))
-        context: AbstractContextManager[object] = nullcontext()
-        if wrong:
-            context, x = torch.autocast("cpu", enabled=False), x.float()
-        context.__enter__()
-        self._entered.append(context)
-        return (x,)
-
-    def _after(self, _: nn.Module, args: object, output: object) -> None:
-        if self._entered:
-            self._entered.pop().__exit__(None, None, None)
-
-    def remove(self) -> None:
-        for hook in self._hooks:
-            hook.remove()
+def _guarded(conv: nn.Conv3d, x: Tensor) -> Tensor:
+    """Convolve, in float32 where ``x`` is too small for bfloat16."""
+    if not wrong_in_bfloat16(tuple(conv.kernel_size), tuple(x.shape[2:])):
+        return type(conv).forward(conv, x)
+    with torch.autocast("cpu", enabled=False):
+        return type(conv).forward(conv, x.float())

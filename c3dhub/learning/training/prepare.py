@@ -17,7 +17,6 @@ from ...base.errors import DatasetError
 from ...extraction.extracting import FeatureExtractor
 from ...networks import VideoNetwork, build
 from ..datasets import VideoList, check_training, hold_out, list_subsets, read_dataset
-from ..datasets.recognition import Layout
 
 Videos = VideoList | str | PathLike[str]
 
@@ -62,45 +61,31 @@ def prepare_videos(
 
 
 def training_part(
-    path: str | PathLike[str],
-    *,
-    layout: Layout | None = None,
-    split: int = 1,
-    videos: str | None = None,
-    classes: Sequence[str] | str | None = None,
+    path: str | PathLike[str], *, classes: Sequence[str] | str | None = None, **where: Any
 ) -> VideoList:
     """Return the videos of a dataset to train on: its subset ``"train"`` where it has subsets.
 
-    The options are those of :func:`c3dhub.read_dataset`, which raises the same errors.
+    ``where`` is layout, split and videos of :func:`c3dhub.read_dataset`, which raises the same
+    errors.
     """
-    known = list_subsets(path, layout=layout, split=split, videos=videos)
+    known = list_subsets(path, **where)
     subset = _subset("train", known, path, purpose="train on", option="--subset")
-    return read_dataset(
-        path, layout=layout, subset=subset, split=split, videos=videos, classes=classes
-    )
+    return read_dataset(path, subset=subset, classes=classes, **where)
 
 
 def validation_part(
-    path: str | PathLike[str],
-    *,
-    classes: Sequence[str],
-    layout: Layout | None = None,
-    split: int = 1,
-    videos: str | None = None,
-    optional: bool = False,
+    path: str | PathLike[str], *, classes: Sequence[str], optional: bool = False, **where: Any
 ) -> VideoList | None:
     """Return the videos of a dataset to validate with: its subset ``"val"``, or all without any.
 
     With ``optional`` a dataset without that subset gives None. The subset ``"test"`` is never taken
     unasked: who chooses the best epoch by it has no test any more.
     """
-    known = list_subsets(path, layout=layout, split=split, videos=videos)
+    known = list_subsets(path, **where)
     if optional and "val" not in known:
         return None
     subset = _subset("val", known, path, purpose="validate with", option="--val-subset")
-    return read_dataset(
-        path, layout=layout, subset=subset, split=split, videos=videos, classes=classes
-    )
+    return read_dataset(path, subset=subset, classes=classes, **where)
 
 
 def _subset(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from ...base.errors import near_matches
+from ...base.checks import check_choice
 from ..datasets.augmentation import Augmentation
 
 Schedule = Literal["plateau", "cosine", "constant"]
@@ -79,8 +79,8 @@ class Recipe:
         for name in ("momentum", "label_smoothing"):
             value = getattr(self, name)
             _check_number(name, value, "at least 0 and below 1", 0 <= value < 1)
-        _check_choice("schedule", self.schedule, get_args(Schedule))
-        _check_choice("precision", self.precision, get_args(TrainingPrecision))
+        check_choice("schedule", self.schedule, get_args(Schedule))
+        check_choice("precision", self.precision, get_args(TrainingPrecision))
         if self.batch_size % self.micro_batch:
             raise ValueError(
                 f"micro_batch is {self.micro_batch} and batch_size {self.batch_size}; a batch is "
@@ -91,10 +91,6 @@ class Recipe:
     def micro_batches(self) -> int:
         """Micro batches per step of the optimizer."""
         return self.batch_size // self.micro_batch
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the parameters by name, ready for JSON."""
-        return asdict(self)
 
 
 def default_micro_batch(batch_size: int) -> int:
@@ -131,11 +127,3 @@ def check_whole(name: str, value: object, *, least: int) -> None:
 def _check_number(name: str, value: float, rule: str, holds: bool) -> None:
     if not (holds and math.isfinite(value)):
         raise ValueError(f"{name} is {value!r}; it must be a number {rule}")
-
-
-def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(
-            f"{name} is {value!r}; it must be one of {', '.join(known)}."
-            f"{near_matches(str(value), known)}"
-        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import importlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -14,24 +13,18 @@ from ...base.files import atomic_path
 from .folder import LOG_FILE, TENSORBOARD
 from .state import EpochRow
 
-COLUMNS = tuple(field.name for field in fields(EpochRow))
-
 
 def write_log(folder: Path, history: Sequence[EpochRow]) -> None:
     """Write ``log.csv`` whole, so that it never holds rows that a resumed run repeats."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS)
-    writer.writeheader()
-    for row in history:
-        writer.writerow({name: _rounded(value) for name, value in asdict(row).items()})
-    with atomic_path(folder / LOG_FILE) as new:
-        new.write_text(text.getvalue(), encoding="utf-8", newline="")
-
-
-def _rounded(value: float | int | None) -> str:
-    if value is None:
-        return ""
-    return str(value) if isinstance(value, int) else f"{value:.8g}"
+    with (
+        atomic_path(folder / LOG_FILE) as new,
+        new.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        writer = csv.DictWriter(stream, [field.name for field in fields(EpochRow)])
+        writer.writeheader()
+        for row in history:
+            values = asdict(row).items()
+            writer.writerow({k: f"{v:.8g}" if isinstance(v, float) else v for k, v in values})
 
 
 class Board:
@@ -41,10 +34,13 @@ class Board:
     ----------
     folder: the run's.
     step: where the run goes on; what an interrupted run wrote beyond is hidden.
+    writes: False makes nothing, too.
     """
 
-    def __init__(self, folder: Path, *, step: int) -> None:
+    def __init__(self, folder: Path, *, step: int, writes: bool = True) -> None:
         self._writer: Any = None
+        if not writes:
+            return
         try:
             module = importlib.import_module("torch.utils.tensorboard")
         except ImportError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .schedule import Plateau
@@ -105,18 +105,10 @@ class State:
         """The best epoch so far, the first one of equals; None before the first is complete."""
         return max(self.history, key=lambda row: row.rank, default=None)
 
-    def with_broken(self, path: str, reason: str) -> State:
-        """Return the state with one more broken video."""
-        return replace(self, broken=(*self.broken, (path, reason)))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> State:
-        """Return what :meth:`to_dict` described. Raises KeyError or TypeError for anything else."""
-        values = {name.name: data[name.name] for name in fields(cls)}
+        """Return what ``asdict`` described. Raises KeyError or TypeError for anything else."""
+        values = {each.name: data[each.name] for each in fields(cls)}
         values["plateau"] = Plateau(**data["plateau"])
         values["totals"] = Totals(**data["totals"])
         values["history"] = tuple(EpochRow(**row) for row in data["history"])
