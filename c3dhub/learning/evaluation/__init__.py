@@ -1,8 +1,8 @@
 """How good is a network on labelled videos: :func:`evaluate` and what it gives.
 
-``listing`` says which videos, ``crops`` which views of a frame there are, ``classes`` matches the
-data's classes with the network's, ``accuracy`` counts, ``protocol`` says it in words, ``run`` is
-the story.
+``choice`` says which videos, ``crops`` which views of a frame there are, ``class_outputs`` matches
+the data's classes with the network's, ``accuracy`` counts, ``protocol`` says it in words,
+``evaluating`` is the story and ``outcome`` what it gives.
 """
 
 from __future__ import annotations
