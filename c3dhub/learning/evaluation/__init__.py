@@ -2,7 +2,7 @@
 
 ``choice`` says which videos, ``crops`` which views of a frame there are, ``class_outputs`` matches
 the data's classes with the network's, ``accuracy`` counts, ``protocol`` says it in words,
-``evaluating`` is the story.
+``evaluating`` is the story and ``outcome`` what it gives.
 """
 
 from __future__ import annotations

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...base.errors import DatasetError
 from ..datasets import VideoList, list_subsets, read_dataset
 from ..datasets.recognition import Layout
+from ..labelled import held_back, named
 
 
 def videos_to_evaluate(
@@ -25,12 +26,11 @@ def videos_to_evaluate(
     Raises ValueError for options that go with a path beside a list, DatasetError for no videos.
     """
     if isinstance(data, VideoList):
-        given = {"layout": layout, "subset": subset, "videos": videos, "classes": classes}
-        _refuse(given)
         found = data
+        _refuse(layout=layout, subset=subset, videos=videos, classes=classes)
     else:
         if subset is None:
-            subset = _held_back(list_subsets(data, layout=layout, split=split, videos=videos))
+            subset = held_back(list_subsets(data, layout=layout, split=split, videos=videos))
         found = read_dataset(
             data, layout=layout, subset=subset, split=split, videos=videos, classes=classes
         )
@@ -39,16 +39,7 @@ def videos_to_evaluate(
     return found
 
 
-def named(videos: VideoList) -> str:
-    """Return what the list is called in messages."""
-    return videos.origin or "the list of videos"
-
-
-def _held_back(subsets: Sequence[str]) -> str | None:
-    return next((name for name in ("test", "val") if name in subsets), None)
-
-
-def _refuse(given: Mapping[str, object]) -> None:
+def _refuse(**given: object) -> None:
     for name, value in given.items():
         if value is not None:
             raise ValueError(

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...base.errors import near_matches
+from ...base.checks import check_choice
 from ...clips.transforms import ClipTransform, Frames, crop_offsets
 from ...registry.config import InputContract
 
@@ -55,12 +55,7 @@ class CropsTransform(ClipTransform):
 
     def __init__(self, contract: InputContract, *, crops: Crops) -> None:
         super().__init__(contract)
-        if crops not in get_args(Crops):
-            known = get_args(Crops)
-            raise ValueError(
-                f"crops is {crops!r}; it must be one of {', '.join(known)}."
-                f"{near_matches(str(crops), known)}"
-            )
+        check_choice("crops", crops, get_args(Crops))
         self.crops = crops
         self._corners_coincide = contract.resize_size == (contract.crop_size,)
 

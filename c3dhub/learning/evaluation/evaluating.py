@@ -19,12 +19,13 @@ from ...extraction.computing import describe, fitting_batch_size
 from ...extraction.extracting import FeatureExtractor
 from ...extraction.network import ClipNetwork, Pending, Rows
 from ...extraction.options import EvaluateKeywords, ExtractOptions, Options, takes
-from ...extraction.pipeline import Part, Reading, VideoRows, compute, read_batches
+from ...extraction.pipeline import Reading, VideoRows, compute, read_batches
 from ...extraction.predictions import softmax, top
 from ..datasets import BrokenVideo, VideoItem, VideoList
 from ..datasets.recognition import Layout
+from ..labelled import broken_video, named, parts_of
 from .accuracy import MOST, Accuracy, label_ranks
-from .choice import named, videos_to_evaluate
+from .choice import videos_to_evaluate
 from .class_outputs import outputs_of_classes
 from .crops import Crops, CropsTransform
 from .outcome import ClassAccuracy, Evaluation, VideoAnswer
@@ -90,10 +91,9 @@ def evaluate(
     )
     n_clips = max(1, size // len(transform.weights))
     reading = Reading(rule, transform, replace(chosen, batch_size=n_clips))
-    job = _Job(network, transform, reading, size)
-    tally = _Tally(found, outputs, network.classes or found.classes, transform.weights)
-    _run(job, found.items, tally, progress=progress)
-    return tally.result(job)
+    tally = _Tally(_Job(network, transform, reading, size), found, outputs)
+    tally.run(progress=progress)
+    return tally.result()
 
 
 @dataclass(frozen=True)
@@ -122,28 +122,30 @@ class _Job:
 class _Tally:
     """Counts the answers, video by video."""
 
-    def __init__(
-        self,
-        videos: VideoList,
-        outputs: tuple[int, ...],
-        names: tuple[str, ...],
-        weights: NDArray[np.float64],
-    ) -> None:
-        self.videos, self.outputs, self.names, self.weights = videos, outputs, names, weights
+    def __init__(self, job: _Job, videos: VideoList, outputs: tuple[int, ...]) -> None:
+        self.job, self.videos, self.outputs = job, videos, outputs
         self.answers: list[VideoAnswer] = []
         self.clip_ranks: list[NDArray[np.int64]] = []
         self.broken: list[BrokenVideo] = []
         self.warnings: list[BrokenVideo] = []
 
-    def add(self, position: int, item: VideoItem, rows: VideoRows) -> None:
+    def run(self, *, progress: bool) -> None:
+        """Read all videos and count them."""
+        done = compute(read_batches(parts_of(self.videos), self.job.reading), self.job.begin)
+        bar = Progress(len(self.videos), unit="videos", label="evaluate", enabled=progress)
+        with bar, closing(done):
+            for position, (item, rows) in enumerate(zip(self.videos.items, done, strict=True)):
+                self._add(position, item, rows)
+                bar.update(1)
+
+    def _add(self, position: int, item: VideoItem, rows: VideoRows) -> None:
         """Count one video, given its logits (n, V, num_classes) in pieces, or its error."""
         assert rows.ended is not None
-        path, error = str(item.path), rows.ended.error
-        if error is not None:
-            reason = str(getattr(error, "reason", error))
-            self.broken.append(BrokenVideo(path, reason, position))
+        if rows.ended.error is not None:
+            self.broken.append(broken_video(item, rows.ended.error, position))
             return
-        self.warnings += [BrokenVideo(path, text, position) for text in rows.ended.warnings]
+        told = rows.ended.warnings
+        self.warnings += [BrokenVideo(str(item.path), text, position) for text in told]
         logits = np.concatenate([part["logits"] for part in rows.arrays])
         if not np.isfinite(logits).all():
             raise C3DHubError(
@@ -151,11 +153,13 @@ class _Tally:
                 "nothing; its weights are damaged, or the precision is too low for them: try "
                 "precision='float32'"
             )
-        self._count(item, np.tensordot(softmax(logits), self.weights, axes=(1, 0)))
+        weights = self.job.transform.weights
+        self._count(item, np.tensordot(softmax(logits), weights, axes=(1, 0)))
 
     def _count(self, item: VideoItem, clips: NDArray[np.float64]) -> None:
         """Count one video, given the scores of its clips (n, num_classes)."""
         output = self.outputs[item.label]
+        names = self.job.network.classes or self.videos.classes
         video = clips.mean(axis=0)
         self.clip_ranks.append(label_ranks(clips, np.full(len(clips), output)))
         answer = VideoAnswer(
@@ -163,11 +167,11 @@ class _Tally:
             label=self.videos.classes[item.label],
             rank=int(label_ranks(video[None], np.array([output]))[0]),
             n_clips=len(clips),
-            predictions=tuple(top(video, self.names, MOST)),
+            predictions=tuple(top(video, names, MOST)),
         )
         self.answers.append(answer)
 
-    def result(self, job: _Job) -> Evaluation:
+    def result(self) -> Evaluation:
         """Return the figures. Raises DatasetError where no video could be read."""
         if not self.answers:
             first = self.broken[0]
@@ -175,46 +179,36 @@ class _Tally:
                 f"{named(self.videos)}: none of its {len(self.broken)} videos can be read; "
                 f"the first: {first.path}: {first.reason}"
             )
-        network, num_classes = job.network, len(self.names)
+        job = self.job
         return Evaluation(
-            video=Accuracy.of(self._ranks(), num_classes=num_classes),
-            clip=Accuracy.of(np.concatenate(self.clip_ranks), num_classes=num_classes),
-            per_class=self._per_class(num_classes),
+            video=self._accuracy(self._ranks()),
+            clip=self._accuracy(np.concatenate(self.clip_ranks)),
+            per_class=self._per_class(),
             answers=tuple(self.answers),
             broken=tuple(self.broken),
             warnings=tuple(self.warnings),
             protocol=protocol_in_words(
-                named(self.videos),
+                self.videos,
+                job.network,
                 job.reading.rule,
                 job.transform,
                 n_videos=len(self.answers),
-                names_known=network.classes is not None,
-                n_classes=len(self.outputs),
-                n_outputs=num_classes,
             ),
-            provenance=describe(network, stages=_STAGES, pool=True)
+            provenance=describe(job.network, stages=_STAGES, pool=True)
             | job.reading.describe()
             | {"crops": job.transform.crops, "data": self.videos.origin},
         )
+
+    def _accuracy(self, ranks: NDArray[np.int64]) -> Accuracy:
+        return Accuracy.of(ranks, num_classes=self.job.network.num_classes)
 
     def _ranks(self, label: int | None = None) -> NDArray[np.int64]:
         chosen = [a.rank for a in self.answers if label is None or a.item.label == label]
         return np.array(chosen, np.int64)
 
-    def _per_class(self, num_classes: int) -> tuple[ClassAccuracy, ...]:
+    def _per_class(self) -> tuple[ClassAccuracy, ...]:
         found = []
         for label, (name, output) in enumerate(zip(self.videos.classes, self.outputs, strict=True)):
             ranks = self._ranks(label)
-            accuracy = Accuracy.of(ranks, num_classes=num_classes) if len(ranks) else None
-            found.append(ClassAccuracy(name, output, accuracy))
+            found.append(ClassAccuracy(name, output, self._accuracy(ranks) if len(ranks) else None))
         return tuple(found)
-
-
-def _run(job: _Job, items: Sequence[VideoItem], tally: _Tally, *, progress: bool) -> None:
-    parts = (Part(item.path, item.start, item.end) for item in items)
-    done = compute(read_batches(parts, job.reading), job.begin)
-    bar = Progress(len(items), unit="videos", label="evaluate", enabled=progress)
-    with bar, closing(done):
-        for position, (item, rows) in enumerate(zip(items, done, strict=True)):
-            tally.add(position, item, rows)
-            bar.update(1)

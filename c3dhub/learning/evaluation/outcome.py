@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...base.files import atomic_path
 from ...extraction.predictions import Prediction
 from ..datasets import BrokenVideo, VideoItem
 from ..intervals import wilson_interval
-from .accuracy import MOST, Accuracy
+from ..labelled import reasons, write_csv
+from .accuracy import Accuracy
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,8 @@ class Evaluation:
                 | (_plain(each.accuracy) if each.accuracy is not None else {"n": 0})
                 for each in self.per_class
             ],
-            "broken": [_told(each) for each in self.broken],
-            "warnings": [_told(each) for each in self.warnings],
+            "broken": reasons(self.broken),
+            "warnings": reasons(self.warnings),
             "protocol": self.protocol,
             "provenance": dict(self.provenance),
         }
@@ -123,24 +122,17 @@ class Evaluation:
         """
         most = max(len(answer.predictions) for answer in self.answers)
         best = [name for place in range(1, most + 1) for name in (f"top{place}", f"score{place}")]
-        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as f:
-            table = csv.writer(f)
-            table.writerow(["path", "start", "end", "label", "rank", "clips", *best])
-            table.writerows(_row(answer) for answer in self.answers)
-        return Path(path)
+        head = ["path", "start", "end", "label", "rank", "clips", *best]
+        return write_csv(path, [head, *map(_row, self.answers)])
 
 
 def _plain(accuracy: Accuracy) -> dict[str, Any]:
     return asdict(accuracy) | {"average": accuracy.average}
 
 
-def _told(broken: BrokenVideo) -> dict[str, str]:
-    return {"path": broken.path, "reason": broken.reason}
-
-
 def _row(answer: VideoAnswer) -> list[Any]:
     item = answer.item
     best: list[Any] = []
-    for prediction in answer.predictions[:MOST]:
+    for prediction in answer.predictions:
         best += [prediction["label"], f"{prediction['score']:.6g}"]
     return [item.path, item.start, item.end, answer.label, answer.rank + 1, answer.n_clips, *best]

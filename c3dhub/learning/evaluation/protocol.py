@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 from ...clips.rule import ClipRule
+from ...extraction.network import ClipNetwork
+from ..datasets import VideoList
+from ..labelled import named
 from .crops import CropsTransform
 
 
 def protocol_in_words(
-    origin: str,
+    videos: VideoList,
+    network: ClipNetwork,
     rule: ClipRule,
     transform: CropsTransform,
     *,
     n_videos: int,
-    names_known: bool,
-    n_classes: int,
-    n_outputs: int,
 ) -> str:
-    """Return the protocol as sentences.
-
-    Parameters
-    ----------
-    origin: what the data is called.
-    rule, transform: how videos became clips, and frames crops.
-    n_videos: how many videos were counted.
-    names_known: whether classes were matched by name; else label ``i`` was output ``i``.
-    n_classes, n_outputs: classes of the data and outputs of the network.
-    """
+    """Return the protocol as sentences: ``n_videos`` of ``videos`` were counted."""
     return " ".join(
         [
-            f"{n_videos} videos of {origin}.",
+            f"{n_videos} videos of {named(videos)}.",
             _clips(rule),
             f"Each clip: {transform.in_words}.",
             "Clip level: the mean of the softmax over the crops of a clip. Video level: the mean "
             "of that over all clips of the video.",
-            _classes(names_known, n_classes, n_outputs),
+            _classes(len(videos.classes), network),
         ]
     )
 
@@ -44,20 +36,21 @@ def _clips(rule: ClipRule) -> str:
     else:
         frames = f"{rule.clip_len} frames, one out of {rule.frame_stride}"
     rate = "at the video's own rate" if rule.fps is None else f"at {rule.fps:g} frames per second"
+    touching = rule.clip_len * rule.frame_stride
+    if rule.stride == touching:
+        meeting = "touching, no overlap"
+    else:
+        meeting = "overlapping" if rule.stride < touching else "with gaps"
     return (
-        f"Clips of {frames} {rate}, one every {rule.stride} frames{_meeting(rule)}; the first that "
+        f"Clips of {frames} {rate}, one every {rule.stride} frames ({meeting}); the first that "
         "overruns the end is completed by looping its own frames and is the last."
     )
 
 
-def _meeting(rule: ClipRule) -> str:
-    touching = rule.clip_len * rule.frame_stride
-    if rule.stride == touching:
-        return " (touching, no overlap)"
-    return " (overlapping)" if rule.stride < touching else " (with gaps)"
-
-
-def _classes(names_known: bool, n_classes: int, n_outputs: int) -> str:
-    how = "matched by name" if names_known else "matched by index, the network has no class names"
-    among = f"Classes are {how}; answers are ranked among all {n_outputs} outputs"
-    return f"{among}, {n_classes} of which the data has." if n_classes < n_outputs else f"{among}."
+def _classes(n_classes: int, network: ClipNetwork) -> str:
+    how = "matched by index, the network has no class names"
+    if network.classes is not None:
+        how = "matched by name"
+    among = f"Classes are {how}; answers are ranked among all {network.num_classes} outputs"
+    fewer = f", {n_classes} of which the data has" if n_classes < network.num_classes else ""
+    return f"{among}{fewer}."

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base.errors import near_matches
-from .folds import Fold, Positions, inner_folds
+from .folds import Positions, inner_folds
 
 Classifier = Literal["logistic", "knn"]
 
+_SETTINGS = {"logistic": "C", "knn": "n_neighbors"}
 # Of equal accuracies the first is taken: more regularisation, more neighbours.
-_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-_NEIGHBOURS = (25, 15, 9, 7, 5, 3, 1)
+_VALUES = {"logistic": (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0), "knn": (25, 15, 9, 7, 5, 3, 1)}
 # Where nothing can be chosen, because a class has a single video to learn from.
 _USUAL = {"logistic": 0.01, "knn": 1}
 _MOST_STEPS = 5000
@@ -36,16 +35,6 @@ class Fitted:
     is_chosen: bool
 
 
-def check_classifier(classifier: str) -> None:
-    """Raise ValueError unless this is a classifier of :func:`fit`."""
-    if classifier not in get_args(Classifier):
-        known = get_args(Classifier)
-        raise ValueError(
-            f"classifier is {classifier!r}; it must be one of {', '.join(known)}."
-            f"{near_matches(str(classifier), known)}"
-        )
-
-
 def fit(
     classifier: Classifier, rows: Rows, labels: Positions, groups: Positions, *, seed: int
 ) -> Fitted:
@@ -61,13 +50,15 @@ def fit(
     seed: decides the folds; nothing else is random.
     """
     folds = inner_folds(labels, groups, seed=seed)
-    setting, values = _values(classifier, folds)
-    if not values:
+    setting = _SETTINGS[classifier]
+    if not folds:
         usual = _USUAL[classifier]
         with _readable_warnings(f"{setting}={usual}"):
             return Fitted(_estimator(classifier, usual).fit(rows, labels), setting, usual, False)
     from sklearn.model_selection import GridSearchCV  # optional package
 
+    fewest = min(len(fold.train) for fold in folds)
+    values = [value for value in _VALUES[classifier] if classifier != "knn" or value <= fewest]
     step = _estimator(classifier, values[0])
     search = GridSearchCV(
         step,
@@ -80,15 +71,6 @@ def fit(
         search.fit(rows, labels)
     (value,) = search.best_params_.values()
     return Fitted(search.best_estimator_, setting, value, True)
-
-
-def _values(classifier: Classifier, folds: Sequence[Fold]) -> tuple[str, list[float]]:
-    if not folds:
-        return ("C" if classifier == "logistic" else "n_neighbors"), []
-    if classifier == "logistic":
-        return "C", list(_STRENGTHS)
-    fewest = min(len(fold.train) for fold in folds)
-    return "n_neighbors", [count for count in _NEIGHBOURS if count <= fewest]
 
 
 def _estimator(classifier: Classifier, value: float) -> Any:
@@ -110,13 +92,15 @@ def _readable_warnings(what: str) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always", ConvergenceWarning)
         yield
-    slow = [item for item in seen if issubclass(item.category, ConvergenceWarning)]
+    n_slow = 0
     for item in seen:
-        if item not in slow:
+        if issubclass(item.category, ConvergenceWarning):
+            n_slow += 1
+        else:
             warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
-    if slow:
+    if n_slow:
         warnings.warn(
             f"logistic regression was stopped after {_MOST_STEPS} steps before it had converged "
-            f"({len(slow)} times, for {what}); the accuracy may be a little too low",
+            f"({n_slow} times, for {what}); the accuracy may be a little too low",
             stacklevel=3,
         )

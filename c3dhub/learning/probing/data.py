@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...base.errors import DatasetError
-from ..datasets import VideoList, read_dataset
+from ..datasets import VideoList, list_subsets, read_dataset
 from ..datasets.recognition import Layout
+from ..labelled import held_back, some
 
 _MOST_SHOWN = 5
 
@@ -44,32 +45,26 @@ def read_parts(
     everything = _read(data, choice.subset, choice)
     if whole:
         return everything, None
-    train = _first_subset(data, ("train",), choice) if choice.subset is None else everything
-    if test is not None or choice.test_subset is not None:
-        like = choice if test is None else DataChoice(split=choice.split)
-        tested = _test_part(data if test is None else test, choice.test_subset, like)
-        return everything if train is None else train, tested
-    if choice.subset is not None or train is None:
+    subsets = _subsets(data, choice) if choice.subset is None else ()
+    train = _read(data, "train", choice) if "train" in subsets else everything
+    if test is not None:
+        return train, _test_part(test, choice.test_subset, DataChoice(split=choice.split))
+    if choice.test_subset is not None:
+        return train, _read(data, choice.test_subset, choice)
+    tested = held_back(subsets)
+    if tested is None or "train" not in subsets:
         return everything, None
-    tested_too = _first_subset(data, ("test", "val"), choice)
-    return (everything, None) if tested_too is None else (train, tested_too)
+    return train, _read(data, tested, choice)
 
 
 def _test_part(path: str | Path, subset: str | None, choice: DataChoice) -> VideoList:
-    if subset is not None:
-        return _read(path, subset, choice)
-    everything = _read(path, None, choice)
-    return _first_subset(path, ("test", "val"), choice) or everything
+    everything = _read(path, subset, choice)
+    tested = held_back(_subsets(path, choice)) if subset is None else None
+    return everything if tested is None else _read(path, tested, choice)
 
 
-def _first_subset(path: str | Path, names: Sequence[str], choice: DataChoice) -> VideoList | None:
-    """Return the first of these subsets that the dataset has, None if it has none of them."""
-    for name in names:
-        try:
-            return _read(path, name, choice)
-        except DatasetError:  # there is no such subset: the whole dataset has been read before
-            continue
-    return None
+def _subsets(path: str | Path, choice: DataChoice) -> tuple[str, ...]:
+    return list_subsets(path, layout=choice.layout, split=choice.split, videos=choice.videos)
 
 
 def _read(path: str | Path, subset: str | None, choice: DataChoice) -> VideoList:
@@ -101,14 +96,12 @@ def with_groups(videos: VideoList, pattern: str) -> VideoList:
         ) from error
     which: int | str = "group" if "group" in rule.groupindex else min(1, rule.groups)
     names = [item.path.name for item in videos.items]
-    found = [rule.search(name) for name in names]
-    groups = [match[which] if match is not None else None for match in found]
+    groups = [match[which] if match else None for match in map(rule.search, names)]
     wrong = [name for name, group in zip(names, groups, strict=True) if group is None]
     if wrong:
-        more = f" and {len(wrong) - _MOST_SHOWN} more" if len(wrong) > _MOST_SHOWN else ""
         raise DatasetError(
             f"groups is {pattern!r}, but it finds no group in {len(wrong)} of {len(names)} names: "
-            f"{', '.join(wrong[:_MOST_SHOWN])}{more}; change the expression"
+            f"{some(wrong, most=_MOST_SHOWN)}; change the expression"
         )
     pairs = zip(videos.items, groups, strict=True)
     return replace(videos, items=tuple(replace(item, group=group) for item, group in pairs))

@@ -27,17 +27,11 @@ from ...extraction.engines import CompiledNetwork, tensors_digest
 from ...extraction.features import Features, load_features
 from ...extraction.network import ClipNetwork
 from ...extraction.options import ExtractOptions
-from ...weights.cache import Cache
 
 _FORMAT = 1
 _ARRAYS = "arrays_sha256"
 
 logger = logging.getLogger(__name__)
-
-
-def default_folder() -> Path:
-    """Return the folder that the environment asks for: ``features`` in the cache."""
-    return Cache.default().features
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...base.errors import DatasetError, near_matches
 from ..datasets.items import VideoList
+from ..labelled import named, some
 
 DEFAULT_FOLDS = 5
 _MOST_NAMED = 8  # classes that a message lists
@@ -29,8 +30,7 @@ class Fold:
 def group_numbers(videos: VideoList) -> Positions:
     """Return the number of each video's group, int64 (n,); one without a group is its own."""
     names = [
-        ("group", item.group) if item.group is not None else ("video", str(position))
-        for position, item in enumerate(videos.items)
+        position if item.group is None else item.group for position, item in enumerate(videos.items)
     ]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return np.array([numbers[name] for name in names], np.int64)
@@ -50,6 +50,8 @@ def plan_folds(
 
     Raises DatasetError where that cannot be, ValueError for options that contradict each other.
     """
+    from sklearn.model_selection import LeaveOneGroupOut  # optional package
+
     check_classes(videos)
     labels, groups = np.array(videos.labels, np.int64), group_numbers(videos)
     _check_groups(videos, groups)
@@ -61,11 +63,11 @@ def plan_folds(
             )
         if all(item.group is None for item in videos.items):
             raise DatasetError(
-                f"{_origin(videos)}: no video has a group, so no group can be left out; name the "
+                f"{named(videos)}: no video has a group, so no group can be left out; name the "
                 "groups in the list, or by a regular expression for the file names"
             )
-        return [_fold(groups == group) for group in np.unique(groups)]
-    most = least_groups(labels, groups)
+        return [Fold(*pair) for pair in LeaveOneGroupOut().split(groups, groups=groups)]
+    most = min(_group_counts(labels, groups).values())
     if folds is not None:
         _check_folds(videos, folds, most=most)
     return _stratified(labels, groups, n_folds=folds or min(DEFAULT_FOLDS, most), seed=seed)
@@ -73,15 +75,15 @@ def plan_folds(
 
 def inner_folds(labels: Positions, groups: Positions, *, seed: int) -> list[Fold]:
     """Return folds for choosing a setting, none where a class has too few videos for that."""
-    most = least_groups(labels, groups)
+    most = min(_group_counts(labels, groups).values())
     if most < 2:
         return []
     return _stratified(labels, groups, n_folds=min(DEFAULT_FOLDS, most), seed=seed)
 
 
-def least_groups(labels: Positions, groups: Positions) -> int:
-    """Return in how many groups that class has videos which has them in the fewest."""
-    return min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
+def _group_counts(labels: Positions, groups: Positions) -> dict[int, int]:
+    """Return label -> in how many groups the class has videos, for the classes that have any."""
+    return {label: len(np.unique(groups[labels == label])) for label in np.unique(labels).tolist()}
 
 
 def check_classes(videos: VideoList) -> None:
@@ -89,11 +91,11 @@ def check_classes(videos: VideoList) -> None:
     present = [name for name, count in zip(videos.classes, videos.counts, strict=True) if count]
     if not present:
         raise DatasetError(
-            f"{_origin(videos)}: there is no video here; give videos of at least two classes"
+            f"{named(videos)}: there is no video here; give videos of at least two classes"
         )
     if len(present) == 1:
         raise DatasetError(
-            f"{_origin(videos)}: all videos are of class {present[0]!r}, so there is nothing to "
+            f"{named(videos)}: all videos are of class {present[0]!r}, so there is nothing to "
             "tell apart; add videos of another class"
         )
 
@@ -105,36 +107,33 @@ def matched(train: VideoList, test: VideoList) -> VideoList:
     """
     check_classes(train)
     if not test.items:
-        raise DatasetError(f"{_origin(test)}: there is no video to test with; add some")
+        raise DatasetError(f"{named(test)}: there is no video to test with; add some")
     numbers = {name: number for number, name in enumerate(train.classes)}
-    counts = dict(zip(train.classes, train.counts, strict=True))
+    known = [name for name, count in zip(train.classes, train.counts, strict=True) if count]
     tested = [test.classes[label] for label in sorted(set(test.labels))]
-    unknown = [name for name in tested if not counts.get(name)]
+    unknown = [name for name in tested if name not in known]
     if unknown:
         raise DatasetError(
-            f"{_origin(test)}: videos of {_listed(unknown)} are to be tested, but there is no "
-            f"video of that name in {_origin(train)} to learn from; give both the same classes."
-            f"{near_matches(unknown[0], [name for name in counts if counts[name]])}"
+            f"{named(test)}: videos of {_listed(unknown)} are to be tested, but there is no "
+            f"video of that name in {named(train)} to learn from; give both the same classes."
+            f"{near_matches(unknown[0], known)}"
         )
     items = tuple(replace(item, label=numbers[test.classes[item.label]]) for item in test.items)
     return replace(test, items=items, classes=train.classes)
 
 
 def _check_groups(videos: VideoList, groups: Positions) -> None:
-    labels = np.array(videos.labels, np.int64)
-    names = videos.classes
-    single = [names[label] for label in np.unique(labels) if (labels == label).sum() < 2]
+    single = [name for name, count in zip(videos.classes, videos.counts, strict=True) if count == 1]
     if single:
         raise DatasetError(
-            f"{_origin(videos)}: there is only one video of {_listed(single)}, which cannot "
+            f"{named(videos)}: there is only one video of {_listed(single)}, which cannot "
             "be both learned from and tested; add videos, leave the class out, or give test videos"
         )
-    alone = [
-        names[label] for label in np.unique(labels) if len(np.unique(groups[labels == label])) < 2
-    ]
+    counts = _group_counts(np.array(videos.labels), groups)
+    alone = [videos.classes[label] for label, count in counts.items() if count == 1]
     if alone:
         raise DatasetError(
-            f"{_origin(videos)}: all videos of {_listed(alone)} are in one group, which cannot be "
+            f"{named(videos)}: all videos of {_listed(alone)} are in one group, which cannot be "
             "both learned from and tested; add groups, leave the class out, or give test videos"
         )
 
@@ -146,7 +145,7 @@ def _check_folds(videos: VideoList, folds: int, *, most: int) -> None:
         grouped = any(item.group is not None for item in videos.items)
         what = "groups" if grouped else "videos"
         raise DatasetError(
-            f"{_origin(videos)}: folds is {folds}, but a class has only {most} {what}; take at "
+            f"{named(videos)}: folds is {folds}, but a class has only {most} {what}; take at "
             f"most {most} folds, or add {what}"
         )
 
@@ -159,10 +158,8 @@ def _stratified(labels: Positions, groups: Positions, *, n_folds: int, seed: int
     kind = StratifiedGroupKFold if grouped else StratifiedKFold
     for attempt in range(_TRIES):
         splitter = kind(n_folds, shuffle=True, random_state=seed + attempt)
-        parts = [
-            test for _, test in splitter.split(labels[:, None], labels, groups if grouped else None)
-        ]
-        found = [_fold(np.isin(np.arange(len(labels)), part)) for part in parts if len(part)]
+        pairs = splitter.split(labels[:, None], labels, groups if grouped else None)
+        found = [Fold(train, test) for train, test in pairs if len(test)]
         if all(set(labels[fold.test]) <= set(labels[fold.train]) for fold in found):
             return found
     raise DatasetError(
@@ -171,16 +168,6 @@ def _stratified(labels: Positions, groups: Positions, *, n_folds: int, seed: int
     )
 
 
-def _fold(tested: NDArray[np.bool_]) -> Fold:
-    return Fold(np.flatnonzero(~tested), np.flatnonzero(tested))
-
-
-def _origin(videos: VideoList) -> str:
-    return videos.origin or "the list of videos"
-
-
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:_MOST_NAMED])
     kind = "class" if len(names) == 1 else "classes"
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"{kind} {shown}{more}"
+    return f"{kind} {some([repr(name) for name in names], most=_MOST_NAMED)}"

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...base.checks import check_choice
 from ...base.errors import DatasetError
 from ...extraction.computing import describe
 from ...extraction.extracting import FeatureExtractor
 from ...extraction.options import ExtractOptions, Options, RowKeywords, takes
 from ..datasets import BrokenVideo, VideoList
-from .classifiers import Classifier, Fitted, check_classifier, fit
+from ..labelled import broken_video, parts_of
+from .classifiers import Classifier, Fitted, Rows, fit
 from .data import DataChoice, read_parts
 from .folds import group_numbers
-from .frozen import Excerpt, FeatureRows, FrozenFeatures
-from .pooling import Pooling
+from .frozen import FeatureRows, FrozenFeatures, Pooling
 from .scores import ProbeResult
 from .task import Plan, Task
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-Rows = NDArray[np.float32]
 
 
 @takes(RowKeywords)
@@ -86,20 +83,18 @@ def probe(
     Example: ``c3dhub.probe("videos/", model="r3d_18_kinetics400_v1").accuracy``
     """
     require_sklearn()
-    check_classifier(classifier)
+    check_choice("classifier", classifier, get_args(Classifier))
     _check_seed(seed)
     whole = test is None and (folds is not None or leave_one_group_out)
     plan = Plan(folds, leave_one_group_out, seed)
     task = Task.of(*_parts(data, test, split=split, whole=whole), groups=groups, plan=plan)
     chosen = ExtractOptions.of(options, given, RowKeywords)
     frozen = FrozenFeatures(model, chosen, pooling=pooling, cache=cache)
-    excerpts = [Excerpt(item.path, item.start, item.end) for item in task.videos.items]
-    found = frozen.rows(excerpts, progress=progress)
+    found = frozen.rows(parts_of(task.videos), progress=progress)
     broken, warnings = _broken(task.videos, found), _warnings(task.videos, found)
     rows = found.rows
     if broken:
-        kept = [position for position in range(len(rows)) if position not in found.failures]
-        task, rows = task.without(sorted(found.failures)), rows[kept]
+        task, rows = task.without(found.failures), np.delete(rows, list(found.failures), axis=0)
     settings = _settings(frozen, classifier, seed)
     scored = _score(task, rows, classifier, settings=settings)
     return replace(scored, broken=broken, warnings=warnings)
@@ -116,11 +111,7 @@ def require_sklearn() -> None:
 
 
 def _score(
-    task: Task,
-    rows: Rows,
-    classifier: Classifier,
-    *,
-    settings: dict[str, Any],
+    task: Task, rows: Rows, classifier: Classifier, *, settings: dict[str, Any]
 ) -> ProbeResult:
     labels, groups = np.array(task.videos.labels, np.int64), group_numbers(task.videos)
     predicted, fold_of = np.full(len(labels), -1, np.int64), np.full(len(labels), -1, np.int64)
@@ -141,7 +132,7 @@ def _score(
         protocol=task.protocol,
         chosen=tuple({found.setting: found.value} for found in fitted),
         n_train=task.n_train,
-        guess=_most_frequent(task.videos.labels[: task.n_train]),
+        guess=int(np.bincount(labels[: task.n_train]).argmax()),
         settings=settings,
         notes=(*task.notes(), *_not_chosen(fitted)),
     )
@@ -155,11 +146,6 @@ def _not_chosen(fitted: Sequence[Fitted]) -> list[str]:
         f"{usual[0].setting} was not chosen by cross-validation but taken as {usual[0].value:g}: a "
         "class has a single video, or a single group, to learn from"
     ]
-
-
-def _most_frequent(labels: Sequence[int]) -> int:
-    counts = Counter(labels)
-    return min(counts, key=lambda label: (-counts[label], label))
 
 
 def _parts(
@@ -181,10 +167,8 @@ def _check_seed(seed: int) -> None:
 
 def _broken(videos: VideoList, found: FeatureRows) -> tuple[BrokenVideo, ...]:
     broken = tuple(
-        BrokenVideo(
-            str(videos.items[position].path), str(getattr(error, "reason", error)), position
-        )
-        for position, error in sorted(found.failures.items())
+        broken_video(videos.items[position], error, position)
+        for position, error in found.failures.items()
     )
     if len(broken) == len(videos):
         raise DatasetError(
@@ -197,12 +181,11 @@ def _broken(videos: VideoList, found: FeatureRows) -> tuple[BrokenVideo, ...]:
 def _warnings(videos: VideoList, found: FeatureRows) -> tuple[str, ...]:
     return tuple(
         f"{videos.items[position].path}: {'; '.join(texts)}"
-        for position, texts in sorted(found.warnings.items())
+        for position, texts in found.warnings.items()
     )
 
 
 def _settings(frozen: FrozenFeatures, classifier: Classifier, seed: int) -> dict[str, Any]:
-    about = describe(frozen.network, stages=frozen.options.stages, pool=True)
     rule = frozen.rule.to_dict()
     names = ("clip_len", "clip_stride", "frame_stride", "fps", "tail")
     return {
@@ -212,5 +195,5 @@ def _settings(frozen: FrozenFeatures, classifier: Classifier, seed: int) -> dict
         "n_columns": len(frozen.names),
         "clip_rule": {name: rule[name] for name in names},
         "decode": frozen.options.decode,
-        **about,
+        **describe(frozen.network, stages=frozen.options.stages, pool=True),
     }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base.files import atomic_path
 from ..datasets import BrokenVideo, VideoItem
 from ..intervals import wilson_interval
+from ..labelled import reasons, write_csv
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,10 +89,8 @@ class ProbeResult:
     @property
     def recall(self) -> NDArray[np.float64]:
         """Share of each class's videos that were predicted right, (K,); NaN where there is none."""
-        counts = self.counts
-        found = np.full(len(counts), np.nan)
-        np.divide(np.diagonal(self.confusion), counts, out=found, where=counts > 0)
-        return found
+        with np.errstate(invalid="ignore"):  # 0 of 0
+            return np.diagonal(self.confusion) / self.counts
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -114,12 +111,9 @@ class ProbeResult:
 
     def write_confusion(self, path: str | Path) -> Path:
         """Write the confusion matrix as CSV, rows and columns with class names. Raises OSError."""
-        with atomic_path(path) as target, target.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(["true \\ predicted", *self.classes])
-            for name, row in zip(self.classes, self.confusion.tolist(), strict=True):
-                table.writerow([name, *row])
-        return Path(path)
+        counts = zip(self.classes, self.confusion.tolist(), strict=True)
+        rows = [["true \\ predicted", *self.classes], *([name, *row] for name, row in counts)]
+        return write_csv(path, rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, ready for JSON; recalls that do not exist are None."""
@@ -137,15 +131,13 @@ class ProbeResult:
             "recall": [None if math.isnan(value) else value for value in self.recall.tolist()],
             "confusion": self.confusion.tolist(),
             "videos": self._videos(),
-            "broken": [{"path": bad.path, "reason": bad.reason} for bad in self.broken],
+            "broken": reasons(self.broken),
             "warnings": list(self.warnings),
             "notes": list(self.notes),
         }
 
     def _videos(self) -> list[dict[str, Any]]:
-        answers: Sequence[tuple[VideoItem, int, int]] = list(
-            zip(self.items, self.predicted.tolist(), self.fold.tolist(), strict=True)
-        )
+        answers = zip(self.items, self.predicted.tolist(), self.fold.tolist(), strict=True)
         return [
             {
                 "path": str(item.path),

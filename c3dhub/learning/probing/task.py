@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..datasets.items import VideoItem, VideoList
+from ..datasets.items import VideoList
 from .data import with_groups
 from .folds import Fold, matched, plan_folds
 
@@ -44,39 +44,23 @@ class Task:
             train = with_groups(train, groups)
             test = None if test is None else with_groups(test, groups)
         if test is None:
-            return cls(train, len(train), (), plan).planned()
-        test = matched(train, test)
-        videos = replace(train, items=train.items + test.items)
-        return cls(videos, len(train), (), plan).planned()
+            return cls(train, len(train), tuple(plan_folds(train, **vars(plan))), plan)
+        videos = replace(train, items=train.items + matched(train, test).items)
+        fold = Fold(np.arange(len(train)), np.arange(len(train), len(videos)))
+        return cls(videos, len(train), (fold,), plan)
 
     @property
     def is_cross_validated(self) -> bool:
         return self.n_train == len(self.videos)
 
-    def without(self, positions: Sequence[int]) -> Task:
-        """Return the task without some videos, checked and planned again."""
-        gone = set(positions)
+    def without(self, gone: Collection[int]) -> Task:
+        """Return the task without the videos at some positions, checked and planned again."""
         kept = [position for position in range(len(self.videos)) if position not in gone]
-        n_train = sum(position < self.n_train for position in kept)
-        train, tested = self.videos.pick(kept[:n_train]), self.videos.pick(kept[n_train:])
-        if self.is_cross_validated:
-            return replace(self, videos=train, n_train=n_train).planned()
-        videos = replace(train, items=train.items + matched(train, tested).items)
-        return replace(self, videos=videos, n_train=n_train).planned()
-
-    def planned(self) -> Task:
-        plan = self.plan
-        if not self.is_cross_validated:
-            positions = np.arange(len(self.videos))
-            fold = Fold(positions[: self.n_train], positions[self.n_train :])
-            return replace(self, folds=(fold,))
-        folds = plan_folds(
-            self.videos,
-            folds=plan.folds,
-            leave_one_group_out=plan.leave_one_group_out,
-            seed=plan.seed,
+        train = self.videos.pick([position for position in kept if position < self.n_train])
+        test = self.videos.pick(kept[len(train) :])
+        return Task.of(
+            train, None if self.is_cross_validated else test, groups=None, plan=self.plan
         )
-        return replace(self, folds=tuple(folds))
 
     @property
     def protocol(self) -> str:
@@ -93,20 +77,12 @@ class Task:
         """Return what is suspicious about test videos."""
         learned, tested = self.videos.items[: self.n_train], self.videos.items[self.n_train :]
         found = []
-        for what, values in (("file", _paths), ("group", _groups)):
-            shared = set(values(learned)) & set(values(tested)) - {None}
-            if shared:
-                count = sum(value in shared for value in values(tested))
+        for what, field in (("file", "path"), ("group", "group")):
+            known = {getattr(item, field) for item in learned} - {None}
+            count = sum(getattr(item, field) in known for item in tested)
+            if count:
                 found.append(
                     f"{count} of {len(tested)} test videos have their {what} in common with videos "
                     "that were learned from: the accuracy may be too high"
                 )
         return found
-
-
-def _paths(items: Sequence[VideoItem]) -> list[str | None]:
-    return [str(item.path) for item in items]
-
-
-def _groups(items: Sequence[VideoItem]) -> list[str | None]:
-    return [item.group for item in items]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,15 +15,15 @@ from numpy.typing import NDArray
 from ...base.errors import C3DHubError, DatasetError
 from ...extraction.extracting import FeatureExtractor
 from ...extraction.options import DEFAULTS, ExtractOptions, Options, RowKeywords, takes
+from ...extraction.pipeline import Part
 from ...video import VideoSource
-from .frozen import Excerpt, FrozenFeatures
-from .pooling import Pooling
+from .frozen import FrozenFeatures, Pooling
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 try:
-    from sklearn.base import BaseEstimator, TransformerMixin, clone
+    from sklearn.base import BaseEstimator, TransformerMixin
 except ImportError as error:
     raise ImportError(
         "VideoFeatures needs scikit-learn, which is not installed here: pip install 'c3dhub[probe]'"
@@ -106,12 +107,13 @@ class VideoFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # i
         ValueError, TypeError: a setting or ``X`` is wrong. What :func:`c3dhub.load` raises.
         """
         videos = _videos(X)
-        excerpts = [Excerpt(video) for video in videos]
-        found = self._frozen().rows(excerpts, progress=self.progress)
-        if found.failures and self.errors == "raise":
-            raise _one_error(found.failures, n_videos=len(videos))
+        parts = [Part(video, None, None) for video in videos]
+        found = self._frozen().rows(parts, progress=self.progress)
         if found.failures:
-            warnings.warn(str(_one_error(found.failures, n_videos=len(videos))), stacklevel=2)
+            error = _one_error(list(found.failures.values()), n_videos=len(videos))
+            if self.errors == "raise":
+                raise error
+            warnings.warn(str(error), stacklevel=2)
         if found.warnings:
             warnings.warn(_one_warning(found.warnings, n_videos=len(videos)), stacklevel=2)
         return found.rows
@@ -129,15 +131,8 @@ class VideoFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # i
         return FrozenFeatures(self.model, options, pooling=self.pooling, cache=self.cache)
 
     def __sklearn_clone__(self) -> VideoFeatures:
-        """Return an unfitted copy that shares the network: clones need no copy of its weights."""
-        settings = self.get_params(deep=False)
-        network = settings.pop("model")
-        copied = {name: clone(value, safe=False) for name, value in settings.items()}
-        twin = type(self)(network, **copied)
-        for name in ("_sklearn_output_config", "_metadata_request"):
-            if name in vars(self):
-                setattr(twin, name, copy.deepcopy(vars(self)[name]))
-        return twin
+        """Return a copy that shares the network: clones need no copy of its weights."""
+        return copy.deepcopy(self, {id(self.model): self.model})
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -157,8 +152,6 @@ def _videos(given: Any) -> list[VideoSource]:
     """Return the videos of ``X``, in order; raises ValueError or TypeError for anything else."""
     if isinstance(given, (str, bytes, PathLike)):
         raise TypeError(f"X is {given!r}, one video; give a sequence: [{given!r}]")
-    if hasattr(given, "columns") and hasattr(given, "to_numpy"):
-        given = given.to_numpy()
     shape = getattr(given, "shape", None)
     if shape is not None and len(shape) == 2:
         if shape[1] != 1:
@@ -188,20 +181,20 @@ def _video(position: int, video: Any) -> VideoSource:
     return video  # type: ignore[no-any-return]
 
 
-def _one_error(failures: dict[int, C3DHubError], *, n_videos: int) -> C3DHubError:
+def _one_error(failures: list[C3DHubError], *, n_videos: int) -> C3DHubError:
     if len(failures) == 1:
-        return next(iter(failures.values()))
-    shown = [f"  {error}" for _, error in sorted(failures.items())[:_MOST_SHOWN]]
-    if len(failures) > _MOST_SHOWN:
-        shown.append(f"  ... and {len(failures) - _MOST_SHOWN} more")
+        return failures[0]
     return DatasetError(
         f"{len(failures)} of {n_videos} videos cannot be read; remove or replace them, or pass "
-        "errors='nan':\n" + "\n".join(shown)
+        f"errors='nan':\n{_shortened(failures)}"
     )
 
 
 def _one_warning(found: dict[int, tuple[str, ...]], *, n_videos: int) -> str:
-    shown = [f"  X[{at}]: {'; '.join(texts)}" for at, texts in sorted(found.items())[:_MOST_SHOWN]]
-    if len(found) > _MOST_SHOWN:
-        shown.append(f"  ... and {len(found) - _MOST_SHOWN} more")
-    return f"{len(found)} of {n_videos} videos were read with warnings:\n" + "\n".join(shown)
+    lines = [f"X[{position}]: {'; '.join(texts)}" for position, texts in found.items()]
+    return f"{len(found)} of {n_videos} videos were read with warnings:\n{_shortened(lines)}"
+
+
+def _shortened(lines: Sequence[object]) -> str:
+    more = [f"... and {len(lines) - _MOST_SHOWN} more"] if len(lines) > _MOST_SHOWN else []
+    return "\n".join(f"  {line}" for line in [*lines[:_MOST_SHOWN], *more])
