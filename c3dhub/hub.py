@@ -12,8 +12,9 @@ import torch
 from .base.choices import Engine, Precision
 from .base.devices import resolve_device
 from .base.errors import UnknownModelError, near_matches
-from .extraction.engines import inference_form, resolve
+from .extraction.engines import resolve
 from .extraction.extracting import FeatureExtractor
+from .extraction.options import ComputeOptions
 from .networks import ARCHITECTURES, VideoNetwork, build
 from .registry.config import InputContract, ModelConfig
 from .registry.manifest import load_manifest, model_info
@@ -78,8 +79,7 @@ def load(
     device: None takes CUDA, else MPS, else the CPU.
     precision: None gives the plain module, ready for fine-tuning after ``requires_grad_(True)``.
         A precision gives the inference form: folded, faster, not trainable.
-    engine, calibration: of the inference form, see
-        :func:`c3dhub.extraction.engines.inference_form`.
+    engine, calibration: of the inference form, see :class:`c3dhub.ComputeOptions`.
     local_files_only: True never touches the network.
     progress: show downloads on stderr; None does so where stderr is a terminal.
 
@@ -102,7 +102,8 @@ def load(
     network = assemble(config, weights, device=place)
     if precision is None:
         return network
-    return inference_form(network, precision=precision, engine=engine, calibration=calibration)
+    compute = ComputeOptions(precision=precision, engine=engine, calibration=calibration)
+    return network.prepared(compute)
 
 
 def create_model(

@@ -36,6 +36,18 @@ Found = Iterator[tuple[VideoSource, Features | C3DHubError]]
 class FeatureExtractor(ClipNetwork):
     """A network that takes videos too."""
 
+    def prepared(self, compute: ComputeOptions) -> FeatureExtractor:
+        """Return the inference form of this network: the same function, faster, not trainable.
+
+        It is made on the first call and kept; this network stays untouched. A change of the weights
+        makes a new form, except one made through ``.data``, which torch does not count. A form
+        itself is returned as it is.
+
+        Raises ValueError for what this device, hardware or installation cannot serve, and for a
+        form that is asked to be another one.
+        """
+        raise NotImplementedError
+
     @takes(ExtractKeywords)
     def extract_features(
         self,

@@ -20,7 +20,6 @@ from ..base import hooks
 from ..base.home import hub_endpoint
 from ..extraction.engines import inference_form
 from ..extraction.extracting import FeatureExtractor
-from ..extraction.network import ClipNetwork
 from ..extraction.options import ComputeOptions
 from .blocks import Blocks
 from .model_card import model_card
@@ -40,14 +39,8 @@ class VideoNetwork(FeatureExtractor):
 
     head_name: ClassVar[str] = "fc"
 
-    def prepared(self, compute: ComputeOptions) -> ClipNetwork:
-        """Return the inference form of this network: :func:`.inference_form`."""
-        return inference_form(
-            self,
-            precision=compute.precision,
-            engine=compute.engine,
-            calibration=compute.calibration,
-        )
+    def prepared(self, compute: ComputeOptions) -> FeatureExtractor:
+        return inference_form(self, compute)
 
     def get_classifier(self) -> nn.Module:
         """Return the head: the linear layer from the pooled features to the logits."""

@@ -19,17 +19,17 @@ from ...clips.rule import ClipRule
 from ...clips.transforms import ClipTransform
 from ...video import VideoSource, open_video
 
-BUNDLED_CLIPS = 24
+_BUNDLED_CLIPS = 24
 _CLIPS_PER_VIDEO = 8
 _MOST_CLIPS = 64
 
 Floats = NDArray[np.float64]
 
 
-def bundled_clips(n_clips: int, *, clip_len: int, size: int) -> Tensor:
-    """Return the bundled set: uint8 (n_clips, clip_len, size, size, 3), the same everywhere."""
+def bundled_clips(*, clip_len: int, size: int) -> Tensor:
+    """Return the bundled set: uint8 (24, clip_len, size, size, 3), the same everywhere."""
     rng = np.random.Generator(np.random.PCG64(0))
-    clips = [_synthetic_clip(rng, clip_len, size) for _ in range(n_clips)]
+    clips = [_synthetic_clip(rng, clip_len, size) for _ in range(_BUNDLED_CLIPS)]
     return torch.from_numpy(np.stack(clips))
 
 

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ _MOST_PLANS = 8  # each holds memory for the activations of several clips
 class CompiledNetwork(FeatureExtractor):
     """The inference form of a network on OpenVINO.
 
-    Made by :func:`c3dhub.extraction.engines.inference_form`. It computes what the plain network
+    Made by :meth:`FeatureExtractor.prepared`. It computes what the plain network
     computes and names itself the same in the provenance, but has no parameters and cannot be
     saved, trained or pickled. It is compiled once per shape of clips and set of stages.
     """
@@ -145,12 +145,10 @@ class _Plan:
     (C, T, H, W), ready.
     """
 
-    layout: ClassVar[str] = "NCDHW"
-
     clip_shape: tuple[int, ...]
     stages: tuple[str, ...]
     pool: bool
-    contract: InputContract | None = None
+    contract: InputContract | None
     alone: bool = False
 
     def prepare(self, model: Any) -> Any:
