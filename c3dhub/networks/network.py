@@ -39,7 +39,7 @@ class VideoNetwork(FeatureExtractor):
 
     head_name: ClassVar[str] = "fc"
 
-    def prepared(self, compute: ComputeOptions) -> FeatureExtractor:
+    def _make_form(self, compute: ComputeOptions) -> FeatureExtractor:
         return inference_form(self, compute)
 
     def get_classifier(self) -> nn.Module:

@@ -44,14 +44,7 @@ _prepared: weakref.WeakKeyDictionary[FeatureExtractor, _Forms] = weakref.WeakKey
 
 
 def inference_form(network: FeatureExtractor, compute: ComputeOptions) -> FeatureExtractor:
-    """Return the inference form of ``network``, made on the first call and kept with it.
-
-    What makes it is told in :class:`c3dhub.ComputeOptions`, and what can go wrong in
-    :meth:`FeatureExtractor.prepared`.
-    """
-    if network.inference_precision is not None:
-        network.check_same_form(compute)
-        return network
+    """Return the inference form of a plain network; :meth:`FeatureExtractor.prepared` tells."""
     precision, engine = resolve(compute.precision or "float32", compute.engine, network.device)
     clips = _own_clips(network, compute.calibration, precision)
     calibration = "bundled" if clips is None else tensors_digest([clips])

@@ -17,7 +17,6 @@ from torch import Tensor
 from ...registry.config import InputContract
 from ..extracting import FeatureExtractor
 from ..network import Pending, Rows
-from ..options import ComputeOptions
 from .signal_stack import away
 
 _MOST_PLANS = 8  # each holds memory for the activations of several clips
@@ -106,10 +105,6 @@ class CompiledNetwork(FeatureExtractor):
             # moment delays one clip, not all. A clip alone gets all the cores.
             "PERFORMANCE_HINT": "LATENCY" if plan.alone else "THROUGHPUT",
         }
-
-    def prepared(self, compute: ComputeOptions) -> CompiledNetwork:
-        self.check_same_form(compute)
-        return self
 
     def engine_details(self) -> Mapping[str, Any]:
         return {
