@@ -182,4 +182,6 @@ def test_forms_on_any_engine_are_asked_in_one_way(tiny: VideoNetwork) -> None:
         assert form.prepared(ComputeOptions(precision="float32")) is form
         with pytest.raises(ValueError, match="prepared for 'float32'; load it again"):
             form.prepared(ComputeOptions(precision="int8"))
+    with pytest.raises(ValueError, match="runs on cpu alone; load the model for that device"):
+        form.prepared(ComputeOptions(device="meta"))
     assert not hasattr(form, "reset_classifier")

@@ -117,8 +117,9 @@ class Features:
             with atomic_path(target) as temporary:
                 save_file(tensors, temporary, metadata=metadata)
         except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or error  # that names no temporary file
             raise FeaturesError(
-                f"{target}: cannot write the features: {_reason(error)}; give a path in a folder "
+                f"{target}: cannot write the features: {reason}; give a path in a folder "
                 "that exists, can be written to and has room"
             ) from error
         return target
@@ -156,12 +157,6 @@ class Features:
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}"
             f"{f'<ul>{notes}</ul>' if notes else ''}</div>"
         )
-
-
-def _reason(error: Exception) -> str:
-    """Return what went wrong, without the name of the temporary file."""
-    told = error.strerror if isinstance(error, OSError) else None
-    return told or str(error)
 
 
 def load_features(path: str | Path) -> Features:
