@@ -171,13 +171,11 @@ class _Bar:
     def __init__(self, n_videos: int | None, *, enabled: bool) -> None:
         self._one = n_videos == 1
         self._bar = Progress(n_videos, unit="videos", label="extract", enabled=enabled)
-        self._enabled = enabled
 
     def opened(self, video: Opened) -> None:
         if self._one:
-            self._bar = Progress(
-                video.expected, unit="clips", label=video.name, enabled=self._enabled
-            )
+            self._bar.unit, self._bar.label = "clips", video.name
+            self._bar.restart(done=0, total=video.expected)
 
     def clips_done(self, count: int) -> None:
         if self._one:

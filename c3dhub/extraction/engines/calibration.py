@@ -7,7 +7,8 @@ weights in the same way, without footage and without a download.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -49,11 +50,10 @@ def clips_of(videos: Sequence[VideoSource], *, clip_len: int, transform: ClipTra
     return torch.stack(taken[:_MOST_CLIPS])
 
 
-def _first_clips(video: VideoSource, rule: ClipRule, transform: ClipTransform) -> Iterator[Tensor]:
+def _first_clips(video: VideoSource, rule: ClipRule, transform: ClipTransform) -> list[Tensor]:
     with open_video(video) as source:
         clips = read_clips(source, rule=rule, transform=transform)
-        for clip, _ in zip(clips, range(_CLIPS_PER_VIDEO), strict=False):
-            yield clip.frames
+        return [clip.frames for clip in islice(clips, _CLIPS_PER_VIDEO)]
 
 
 def _synthetic_clip(rng: np.random.Generator, clip_len: int, size: int) -> NDArray[np.uint8]:
