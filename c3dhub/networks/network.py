@@ -1,5 +1,5 @@
 """What every network of the hub is: trainable, with a head that can be replaced, and able to save
-itself.
+and publish itself.
 
 A subclass writes one method, :meth:`VideoNetwork.run`: the network from top to bottom, yielding
 each stage as soon as it is computed. What it needs to read videos it inherits from

@@ -25,9 +25,9 @@ _MOST_PLANS = 8  # each holds memory for the activations of several clips
 class CompiledNetwork(FeatureExtractor):
     """The inference form of a network on OpenVINO.
 
-    Made by :meth:`FeatureExtractor.prepared`. It computes what the plain network
-    computes and names itself the same in the provenance, but has no parameters and cannot be
-    saved, trained or pickled. It is compiled once per shape of clips and set of stages.
+    Made by :meth:`FeatureExtractor.prepared`. It computes what the plain network computes and names
+    itself the same in the provenance, but has no parameters and cannot be saved, trained or
+    pickled. It is compiled once per shape of clips and set of stages.
     """
 
     def __init__(
