@@ -15,35 +15,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .base import hooks
-from .base.version import __version__
+from .base.version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from .base.errors import (
-        C3DHubError,
-        CheckpointError,
-        DatasetError,
-        FeaturesError,
-        ManifestError,
-        TrainingError,
-        UnknownModelError,
-        UnknownStageError,
-        VideoError,
-        WeightsUnavailableError,
-    )
-    from .clips.rule import ClipOptions, ClipRule
-    from .extract import classify, extract_features, extract_many
-    from .extraction.features import Features, load_features
-    from .extraction.options import ComputeOptions, ExtractOptions, OutputOptions, ReadOptions
-    from .hub import create_model, load
-    from .learning.datasets import VideoItem, VideoList, read_dataset
-    from .learning.evaluation import Evaluation, evaluate
-    from .learning.probing.probing import probe
-    from .learning.probing.scores import ProbeResult
-    from .learning.probing.transformer import VideoFeatures
-    from .learning.training import finetune
-    from .registry.config import InputContract, ModelConfig
-    from .registry.manifest import ModelEntry, list_models, model_info
-    from .registry.sample import sample_video
+if TYPE_CHECKING:  # ``as``: what type checkers take for public
+    from .base.errors import C3DHubError as C3DHubError
+    from .base.errors import CheckpointError as CheckpointError
+    from .base.errors import DatasetError as DatasetError
+    from .base.errors import FeaturesError as FeaturesError
+    from .base.errors import ManifestError as ManifestError
+    from .base.errors import TrainingError as TrainingError
+    from .base.errors import UnknownModelError as UnknownModelError
+    from .base.errors import UnknownStageError as UnknownStageError
+    from .base.errors import VideoError as VideoError
+    from .base.errors import WeightsUnavailableError as WeightsUnavailableError
+    from .clips.rule import ClipOptions as ClipOptions
+    from .clips.rule import ClipRule as ClipRule
+    from .extract import classify as classify
+    from .extract import extract_features as extract_features
+    from .extract import extract_many as extract_many
+    from .extraction.features import Features as Features
+    from .extraction.features import load_features as load_features
+    from .extraction.options import ComputeOptions as ComputeOptions
+    from .extraction.options import ExtractOptions as ExtractOptions
+    from .extraction.options import OutputOptions as OutputOptions
+    from .extraction.options import ReadOptions as ReadOptions
+    from .hub import create_model as create_model
+    from .hub import load as load
+    from .learning.datasets import VideoItem as VideoItem
+    from .learning.datasets import VideoList as VideoList
+    from .learning.datasets import read_dataset as read_dataset
+    from .learning.evaluation import Evaluation as Evaluation
+    from .learning.evaluation import evaluate as evaluate
+    from .learning.probing.probing import probe as probe
+    from .learning.probing.scores import ProbeResult as ProbeResult
+    from .learning.probing.transformer import VideoFeatures as VideoFeatures
+    from .learning.training import finetune as finetune
+    from .registry.config import InputContract as InputContract
+    from .registry.config import ModelConfig as ModelConfig
+    from .registry.manifest import ModelEntry as ModelEntry
+    from .registry.manifest import list_models as list_models
+    from .registry.manifest import model_info as model_info
+    from .registry.sample import sample_video as sample_video
 
 # Public name -> module. Names are imported when they are first used, so that listing models does
 # not wait for torch.
@@ -88,47 +100,7 @@ _MODULES = {
     "sample_video": "registry.sample",
 }
 
-__all__ = [
-    "C3DHubError",
-    "CheckpointError",
-    "ClipOptions",
-    "ClipRule",
-    "ComputeOptions",
-    "DatasetError",
-    "Evaluation",
-    "ExtractOptions",
-    "Features",
-    "FeaturesError",
-    "InputContract",
-    "ManifestError",
-    "ModelConfig",
-    "ModelEntry",
-    "OutputOptions",
-    "ProbeResult",
-    "ReadOptions",
-    "TrainingError",
-    "UnknownModelError",
-    "UnknownStageError",
-    "VideoError",
-    "VideoFeatures",
-    "VideoItem",
-    "VideoList",
-    "WeightsUnavailableError",
-    "__version__",
-    "classify",
-    "create_model",
-    "evaluate",
-    "extract_features",
-    "extract_many",
-    "finetune",
-    "list_models",
-    "load",
-    "load_features",
-    "model_info",
-    "probe",
-    "read_dataset",
-    "sample_video",
-]
+__all__ = sorted([*_MODULES, "__version__"])
 
 
 def __getattr__(name: str) -> Any:

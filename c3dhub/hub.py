@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
@@ -11,8 +12,9 @@ import torch
 from .base.choices import Engine, Precision
 from .base.devices import resolve_device
 from .base.errors import UnknownModelError, near_matches
-from .extraction.engines import inference_form, resolve
+from .extraction.engines import resolve
 from .extraction.extracting import FeatureExtractor
+from .extraction.options import ComputeOptions
 from .networks import ARCHITECTURES, VideoNetwork, build
 from .registry.config import InputContract, ModelConfig
 from .registry.manifest import load_manifest, model_info
@@ -77,8 +79,7 @@ def load(
     device: None takes CUDA, else MPS, else the CPU.
     precision: None gives the plain module, ready for fine-tuning after ``requires_grad_(True)``.
         A precision gives the inference form: folded, faster, not trainable.
-    engine, calibration: of the inference form, see
-        :func:`c3dhub.extraction.engines.inference_form`.
+    engine, calibration: of the inference form, see :class:`c3dhub.ComputeOptions`.
     local_files_only: True never touches the network.
     progress: show downloads on stderr; None does so where stderr is a terminal.
 
@@ -101,7 +102,8 @@ def load(
     network = assemble(config, weights, device=place)
     if precision is None:
         return network
-    return inference_form(network, precision=precision, engine=engine, calibration=calibration)
+    compute = ComputeOptions(precision=precision, engine=engine, calibration=calibration)
+    return network.prepared(compute)
 
 
 def create_model(
@@ -133,15 +135,15 @@ def create_model(
     wanted = {"shortcut": shortcut, "width": width}
     options = {option: value for option, value in wanted.items() if value is not None}
     own_classes = num_classes is None or num_classes == base.num_classes
-    config = ModelConfig(
-        name=base.name,
-        architecture=base.architecture,
+    config = replace(
+        base,
         num_classes=base.num_classes if num_classes is None else num_classes,
         clip_len=base.clip_len if clip_len is None else clip_len,
         input=_with_channels(base.input, in_channels),
         in_channels=in_channels,
         options={**base.options, **options},
         classes=base.classes if own_classes else None,
+        provenance=None,  # random weights are made from nothing
     )
     with resolve_device(device):
         return build(config)
@@ -218,7 +220,7 @@ def _fresh_config(name: str) -> ModelConfig:
         name=name,
         architecture=name,
         num_classes=400,
-        clip_len=ARCHITECTURES[name].clip_len,
+        clip_len=16,
         input=contract,
     )
 
@@ -227,12 +229,8 @@ def _with_channels(contract: InputContract, channels: int) -> InputContract:
     """Return the contract for another number of channels: the mean over RGB for each of them."""
     if channels == len(contract.mean):
         return contract
-    return InputContract(
-        max_value=contract.max_value,
+    return replace(
+        contract,
         mean=(sum(contract.mean) / len(contract.mean),) * channels,
         std=(sum(contract.std) / len(contract.std),) * channels,
-        resize_mode=contract.resize_mode,
-        resize_size=contract.resize_size,
-        antialias=contract.antialias,
-        crop_size=contract.crop_size,
     )

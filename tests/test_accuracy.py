@@ -13,8 +13,9 @@ from footage import footage
 from golden_weights import deterministic_state, released_files
 
 from c3dhub.extract import extract_features
-from c3dhub.extraction.engines import inference_form, precision
+from c3dhub.extraction.engines import precision
 from c3dhub.extraction.extracting import FeatureExtractor
+from c3dhub.extraction.options import ComputeOptions
 from c3dhub.hub import create_model
 
 NETWORKS = ("resnet-18", "resnet-34", "resnet-50", "resnext-101")
@@ -59,14 +60,14 @@ def test_precisions_stay_within_their_bounds(name: str) -> None:
     exact = features_of(network)
     assert len(exact["avgpool"]) >= 6
     if precision.native_bfloat16(torch.device("cpu")):
-        rounded = features_of(inference_form(network, precision="bfloat16"))
+        rounded = features_of(network.prepared(ComputeOptions(precision="bfloat16")))
         assert max(relative_l2(rounded[stage], exact[stage]) for stage in STAGES) < 0.01
     pytest.importorskip("nncf")
     if "BF16" in precision.openvino_capabilities():
-        form = inference_form(network, precision="bfloat16", engine="openvino")
+        form = network.prepared(ComputeOptions(precision="bfloat16", engine="openvino"))
         rounded = features_of(form)
         assert max(relative_l2(rounded[stage], exact[stage]) for stage in STAGES) < 0.01
-    quantised = features_of(inference_form(network, precision="int8"))
+    quantised = features_of(network.prepared(ComputeOptions(precision="int8")))
     for stage in ("layer2", "layer4", "avgpool"):
         assert cosine(quantised[stage], exact[stage]) >= 0.999, stage
     assert cosine(quantised["logits"], exact["logits"]) >= 0.998

@@ -11,7 +11,7 @@ from training_data import tiny_network, write_model, write_videos
 
 import c3dhub
 from c3dhub.cli import main
-from c3dhub.extraction.engines import inference_form
+from c3dhub.extraction.options import ComputeOptions
 
 QUICK = ("--epochs", "1", "--batch-size", "2", "--workers", "0", "--device", "cpu")
 
@@ -154,7 +154,7 @@ def test_a_model_or_data_that_is_not_there_is_refused(
 
 def test_networks_that_cannot_be_trained_are_refused(data: Path, tmp_path: Path) -> None:
     run: dict[str, Any] = {"output": tmp_path / "run", "epochs": 1}
-    prepared: Any = inference_form(tiny_network(width=8), precision="bfloat16")
+    prepared: Any = tiny_network(width=8).prepared(ComputeOptions(precision="bfloat16"))
     with pytest.raises(ValueError, match="inference form"):
         c3dhub.finetune(data, model=prepared, **run)
     two = c3dhub.create_model("resnet10", in_channels=2, width=8, device="cpu")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c3dhub.clips.rule import ZERO_FRAME, ClipPlanner, ClipRule, ClipWindow, windows
+from c3dhub.clips.rule import ZERO_FRAME, ClipPlanner, ClipRule, ClipWindow, _window
 from c3dhub.clips.sampling import SampleClock
 
 rules = st.builds(
@@ -25,6 +25,25 @@ rules = st.builds(
     frame_stride=st.integers(1, 4),
     preset=st.just("paper2018"),
 )
+
+
+def windows(rule: ClipRule, n_samples: int) -> list[ClipWindow]:
+    """Return the clips of a video of ``n_samples`` samples, in order: the rule, word for word.
+
+    ``ClipPlanner`` must give the same clips while ``n_samples`` is still unknown.
+    """
+    if rule.preset == "paper2018":
+        anchors = range(0, max(n_samples - rule.span, 0), rule.stride)
+        return [_window(rule, anchor, n_samples) for anchor in anchors]
+    clips = []
+    for anchor in range(0, n_samples, rule.stride):
+        clips.append(_window(rule, anchor, n_samples))
+        if rule.align == "start" and clips[-1].n_valid < rule.clip_len:
+            break
+    if rule.tail == "drop" and clips:
+        whole = [clip for clip in clips if clip.n_valid == rule.clip_len]
+        return whole or [max(clips, key=lambda clip: clip.n_valid)]
+    return clips
 
 
 def starts(rule: ClipRule, n_samples: int) -> list[int]:

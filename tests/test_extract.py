@@ -21,7 +21,7 @@ import c3dhub
 from c3dhub.clips.reading import Clip, read_clips
 from c3dhub.clips.rule import ClipRule
 from c3dhub.extract import extract_features
-from c3dhub.extraction.engines import inference_form
+from c3dhub.extraction.options import ComputeOptions
 from c3dhub.hub import create_model
 from c3dhub.networks import VideoNetwork
 from c3dhub.video import open_video
@@ -175,7 +175,7 @@ def test_a_batch_that_does_not_fit_is_halved(
 ) -> None:
     expected = extract_features(video, model=tiny, batch_size=3)
     sizes: list[int] = []
-    form = inference_form(tiny)
+    form = tiny.prepared(ComputeOptions())
     original = form.forward_stages
 
     def small(clips: Tensor, stages: tuple[str, ...]) -> dict[str, Tensor]:
@@ -196,7 +196,7 @@ def test_other_errors_of_the_network_are_not_hidden(
     def broken(*_: object) -> None:
         raise RuntimeError("device gone")
 
-    monkeypatch.setattr(inference_form(tiny), "forward_stages", broken)
+    monkeypatch.setattr(tiny.prepared(ComputeOptions()), "forward_stages", broken)
     with pytest.raises(RuntimeError, match="device gone"):
         extract_features(video, model=tiny)
 
@@ -317,7 +317,6 @@ def test_extreme_frames_are_refused_by_number(tmp_path: Path, tiny: VideoNetwork
 MEMORY = """
 import resource, sys, torch
 from c3dhub.hub import create_model
-from c3dhub.extraction.engines import inference_form
 from c3dhub.extract import extract_features
 torch.set_num_threads(1)
 model = create_model("resnet10", num_classes=5, width=16, device="cpu")

@@ -81,7 +81,7 @@ def test_the_result_names_what_is_in_a_video(finished: FinetuneResult, data: Vid
 def test_the_result_can_be_saved_and_published_again(
     finished: FinetuneResult, tmp_path: Path
 ) -> None:
-    from c3dhub.networks.publishing import model_card
+    from c3dhub.networks.model_card import model_card
 
     network = finished.load(device="cpu")
     again = c3dhub.load(network.save_pretrained(tmp_path / "copy"), device="cpu")

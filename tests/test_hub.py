@@ -14,7 +14,7 @@ from tiny_release import write_manifest
 
 import c3dhub
 from c3dhub.base.devices import best_device, resolve_device
-from c3dhub.extraction.engines import inference_form
+from c3dhub.extraction.options import ComputeOptions
 from c3dhub.hub import create_model, load
 from c3dhub.networks import VideoNetwork
 from c3dhub.networks.densenet import DenseNet
@@ -132,17 +132,17 @@ def test_weights_are_known_by_their_hash_until_they_change(saved: Path) -> None:
     sha256 = network.weights_sha256
     assert sha256 is not None
     assert len(sha256) == 64
-    assert inference_form(network).weights_sha256 == sha256
+    assert network.prepared(ComputeOptions()).weights_sha256 == sha256
     assert network.to("cpu").weights_sha256 == sha256
     with torch.no_grad():
         network.get_parameter("fc.bias").add_(1)
     assert network.weights_sha256 is None
-    assert inference_form(network).weights_sha256 is None
+    assert network.prepared(ComputeOptions()).weights_sha256 is None
 
 
 def test_networks_are_sent_to_other_processes(saved: Path) -> None:
     network = load(saved, device="cpu")
-    inference_form(network)
+    network.prepared(ComputeOptions())
     for sent in (network, load(saved, device="cpu", precision="float32")):
         again = pickle.loads(pickle.dumps(sent))
         torch.testing.assert_close(again(CLIPS), sent(CLIPS))
@@ -246,7 +246,7 @@ def test_a_device_that_is_not_there_is_refused(saved: Path, device: str) -> None
 
 
 def test_an_inference_form_cannot_be_saved(tiny: VideoNetwork, tmp_path: Path) -> None:
-    form: Any = inference_form(tiny)
+    form: Any = tiny.prepared(ComputeOptions())
     with pytest.raises(ValueError, match="inference form in float32"):
         form.save_pretrained(tmp_path / "x")
     assert not (tmp_path / "x").exists()

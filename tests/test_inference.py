@@ -8,7 +8,8 @@ import weakref
 import pytest
 import torch
 
-from c3dhub.extraction.engines import inference_form, precision, resolve
+from c3dhub.extraction.engines import precision, resolve
+from c3dhub.extraction.options import ComputeOptions
 from c3dhub.hub import create_model, load
 from c3dhub.networks import VideoNetwork
 
@@ -39,7 +40,7 @@ def relative(a: torch.Tensor, b: torch.Tensor) -> float:
 @pytest.mark.parametrize("name", [*SMALL, "densenet121"])
 def test_float32_stays_within_1e_5_in_every_stage(name: str) -> None:
     network = make(name)
-    form = inference_form(network)
+    form = network.prepared(ComputeOptions())
     with torch.no_grad():
         plain = network.forward_stages(CLIPS, network.stage_names)
         folded = form.forward_stages(CLIPS, network.stage_names)
@@ -53,7 +54,7 @@ def test_float32_stays_within_1e_5_in_every_stage(name: str) -> None:
 
 
 def test_bfloat16_is_close_and_cast(tiny: VideoNetwork) -> None:
-    form = inference_form(tiny, precision="bfloat16")
+    form = tiny.prepared(ComputeOptions(precision="bfloat16"))
     assert form.dtype == torch.bfloat16
     assert form.inference_precision == "bfloat16"
     with torch.no_grad():
@@ -63,30 +64,30 @@ def test_bfloat16_is_close_and_cast(tiny: VideoNetwork) -> None:
 
 
 def test_what_the_transforms_give_goes_into_any_form(tiny: VideoNetwork) -> None:
-    form = inference_form(tiny, precision="bfloat16")
+    form = tiny.prepared(ComputeOptions(precision="bfloat16"))
     clip = form.transforms(torch.zeros(8, 64, 64, 3, dtype=torch.uint8))
     assert form(clip[None]).dtype == torch.bfloat16
 
 
 def test_the_form_is_made_once_and_again_after_a_change() -> None:
     network = make("resnet10")
-    form = inference_form(network)
-    assert inference_form(network) is form
-    assert inference_form(form) is form
-    assert inference_form(form, precision="float32") is form
+    form = network.prepared(ComputeOptions())
+    assert network.prepared(ComputeOptions()) is form
+    assert form.prepared(ComputeOptions()) is form
+    assert form.prepared(ComputeOptions(precision="float32")) is form
     assert network.inference_precision is None
     with torch.no_grad():
         network.get_parameter("conv1.weight").mul_(2)
-    assert inference_form(network) is not form
-    form = inference_form(network)
+    assert network.prepared(ComputeOptions()) is not form
+    form = network.prepared(ComputeOptions())
     network.reset_classifier(5)
-    assert inference_form(network) is not form
+    assert network.prepared(ComputeOptions()) is not form
 
 
 def test_the_plain_network_keeps_its_state() -> None:
     network = make("resnet10").train()
     state = {key: value.clone() for key, value in network.state_dict().items()}
-    form = inference_form(network)
+    form = network.prepared(ComputeOptions())
     assert network.training
     assert not form.training
     assert not any(p.requires_grad for p in form.parameters())
@@ -97,7 +98,7 @@ def test_the_plain_network_keeps_its_state() -> None:
 
 def test_forms_go_with_their_network() -> None:
     network = make("resnet10")
-    form = weakref.ref(inference_form(network))
+    form = weakref.ref(network.prepared(ComputeOptions()))
     del network
     gc.collect()
     assert form() is None
@@ -110,7 +111,7 @@ def test_load_gives_an_inference_form_on_request(
     network = load(folder, device="cpu", precision="float32")
     assert network.inference_precision == "float32"
     with pytest.raises(ValueError, match="prepared for 'float32'; load it again"):
-        inference_form(network, precision="bfloat16")
+        network.prepared(ComputeOptions(precision="bfloat16"))
 
 
 @pytest.mark.parametrize(
@@ -147,6 +148,6 @@ def test_hardware_is_asked_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_forms_can_be_made_in_inference_mode() -> None:
     with torch.inference_mode():
         network = create_model("resnet10", num_classes=3, device="cpu")
-        form = inference_form(network)
+        form = network.prepared(ComputeOptions())
         form(torch.rand(1, 3, 4, 32, 32))
     assert not next(form.parameters()).is_inference()

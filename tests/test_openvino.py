@@ -18,7 +18,8 @@ import torch
 from make_video import write_video
 
 from c3dhub.extract import extract_features
-from c3dhub.extraction.engines import CompiledNetwork, inference_form, precision
+from c3dhub.extraction.engines import CompiledNetwork, precision
+from c3dhub.extraction.options import ComputeOptions
 from c3dhub.hub import create_model, load
 from c3dhub.networks import VideoNetwork
 
@@ -47,7 +48,7 @@ def relative(a: torch.Tensor, b: torch.Tensor) -> float:
 
 @pytest.fixture
 def form(tiny: VideoNetwork) -> CompiledNetwork:
-    made = inference_form(tiny, precision="float32", engine="openvino")
+    made = tiny.prepared(ComputeOptions(precision="float32", engine="openvino"))
     assert isinstance(made, CompiledNetwork)
     return made
 
@@ -55,7 +56,7 @@ def form(tiny: VideoNetwork) -> CompiledNetwork:
 @pytest.mark.parametrize("name", WIDTHS)
 def test_float32_stays_within_1e_5_in_every_stage(name: str) -> None:
     network = make(name)
-    compiled = inference_form(network, precision="float32", engine="openvino")
+    compiled = network.prepared(ComputeOptions(precision="float32", engine="openvino"))
     with torch.inference_mode():
         plain = network.forward_stages(CLIPS, network.stage_names)
         found = compiled.forward_stages(CLIPS, network.stage_names)
@@ -82,9 +83,9 @@ def test_the_form_says_what_it_is(form: CompiledNetwork, tiny: VideoNetwork) -> 
     assert form.num_features == tiny.num_features
     assert form.num_classes == 5
     assert form.stage_names == tiny.stage_names
-    assert inference_form(form, engine="openvino") is form
+    assert form.prepared(ComputeOptions(engine="openvino")) is form
     with pytest.raises(ValueError, match="prepared for 'openvino'; load it again"):
-        inference_form(form, engine="torch")
+        form.prepared(ComputeOptions(engine="torch"))
     with pytest.raises(ValueError, match="stage 'layer9' is unknown"):
         form.forward_stages(CLIPS, ("layer9",))
 
@@ -158,7 +159,7 @@ def test_only_the_last_few_shapes_stay_compiled(
 
 def test_a_shape_that_openvino_refuses_is_an_error_that_says_what_works() -> None:
     network = make("densenet121")
-    compiled = inference_form(network, precision="float32", engine="openvino")
+    compiled = network.prepared(ComputeOptions(precision="float32", engine="openvino"))
     with torch.inference_mode():
         plain = network.forward_stages(CLIPS[:1], ("denseblock4", "logits"))
         found = compiled.forward_stages(CLIPS[:1], ("denseblock4", "logits"))
@@ -170,14 +171,14 @@ def test_a_shape_that_openvino_refuses_is_an_error_that_says_what_works() -> Non
 
 @needs_bf16
 def test_bfloat16_is_close(tiny: VideoNetwork) -> None:
-    compiled = inference_form(tiny, precision="bfloat16", engine="openvino")
+    compiled = tiny.prepared(ComputeOptions(precision="bfloat16", engine="openvino"))
     assert compiled.inference_precision == "bfloat16"
     assert 0 < relative(compiled(CLIPS), tiny(CLIPS)) < 0.02
-    assert inference_form(tiny, precision="auto", engine="openvino") is compiled
+    assert tiny.prepared(ComputeOptions(precision="auto", engine="openvino")) is compiled
 
 
 def test_int8_serves_all_stages(tiny: VideoNetwork) -> None:
-    quantised = inference_form(tiny, precision="int8")
+    quantised = tiny.prepared(ComputeOptions(precision="int8"))
     assert isinstance(quantised, CompiledNetwork)
     assert quantised.inference_precision == "int8"
     clips = quantised.transforms.normalize(
@@ -200,15 +201,15 @@ def gradient(shift: int) -> np.ndarray:
 
 def test_int8_can_be_calibrated_with_own_videos(tiny: VideoNetwork, tmp_path: Path) -> None:
     video = write_video(tmp_path / "v.mp4", 70)
-    own = inference_form(tiny, precision="int8", calibration=[video])
-    assert own is inference_form(tiny, precision="int8", calibration=[video])
-    assert own is not inference_form(tiny, precision="int8")
+    own = tiny.prepared(ComputeOptions(precision="int8", calibration=[video]))
+    assert own is tiny.prepared(ComputeOptions(precision="int8", calibration=[video]))
+    assert own is not tiny.prepared(ComputeOptions(precision="int8"))
     wrong: Any
     for wrong in ([], "v.mp4"):
         with pytest.raises(ValueError, match="a list with at least one video"):
-            inference_form(tiny, precision="int8", calibration=wrong)
+            tiny.prepared(ComputeOptions(precision="int8", calibration=wrong))
     with pytest.raises(ValueError, match="only 'int8' is calibrated"):
-        inference_form(tiny, precision="float32", calibration=[video])
+        tiny.prepared(ComputeOptions(precision="float32", calibration=[video]))
 
 
 def test_load_gives_the_form_and_the_same_hash(tiny: VideoNetwork, tmp_path: Path) -> None:
@@ -267,7 +268,7 @@ def test_preparing_leaves_logging_and_the_streams_alone(
     monkeypatch.setattr(logging.root, "handlers", [])
     level, streams = logging.root.manager.disable, (sys.stdout, sys.stderr)
     network = make("resnet10")
-    inference_form(network, precision="int8")
+    network.prepared(ComputeOptions(precision="int8"))
     assert logging.root.handlers == []
     assert logging.root.manager.disable == level
     assert (sys.stdout, sys.stderr) == streams
@@ -288,7 +289,7 @@ def test_the_provenance_of_int8_names_calibration_and_versions(
     bundled = extract_features(video, model=tiny, precision="int8").provenance
     assert bundled["calibration"] == "bundled"
     assert bundled["engine_versions"]["openvino"]
-    own = inference_form(tiny, precision="int8", calibration=[video])
+    own = tiny.prepared(ComputeOptions(precision="int8", calibration=[video]))
     calibrated = extract_features(video, model=own).provenance
     assert calibrated["calibration"] not in (None, "bundled")
     assert extract_features(video, model=tiny).provenance["engine"] == "torch"
@@ -298,7 +299,8 @@ _KEEPS_SIGNALS = """
 import ctypes, faulthandler, gc, signal, sys
 import torch
 import c3dhub
-from c3dhub.extraction.engines import inference_form, precision
+from c3dhub.extraction.engines import precision
+from c3dhub.extraction.options import ComputeOptions
 
 class Stack(ctypes.Structure):
     _fields_ = [("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
@@ -316,7 +318,7 @@ network = c3dhub.create_model("resnet10", num_classes=5, width=8, device="cpu").
 for wanted in ("float32", "int8"):
     if wanted == "int8" and "INT8" not in precision.openvino_capabilities():
         continue
-    form = inference_form(network, precision=wanted, engine="openvino")
+    form = network.prepared(ComputeOptions(precision=wanted, engine="openvino"))
     form(torch.rand(1, 3, 16, 112, 112))
     assert stack() == before, wanted
 del form, network

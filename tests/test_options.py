@@ -16,7 +16,6 @@ from make_video import write_video
 import c3dhub
 from c3dhub import ClipOptions, ComputeOptions, ExtractOptions, OutputOptions, ReadOptions
 from c3dhub.cli.options import add_options
-from c3dhub.extraction.engines import inference_form
 from c3dhub.extraction.options import (
     ClassifyKeywords,
     EvaluateKeywords,
@@ -179,8 +178,10 @@ def test_options_are_values() -> None:
 def test_forms_on_any_engine_are_asked_in_one_way(tiny: VideoNetwork) -> None:
     pytest.importorskip("openvino")
     for engine in ("torch", "openvino"):
-        form = inference_form(tiny, engine=engine)
+        form = tiny.prepared(ComputeOptions(engine=engine))
         assert form.prepared(ComputeOptions(precision="float32")) is form
         with pytest.raises(ValueError, match="prepared for 'float32'; load it again"):
             form.prepared(ComputeOptions(precision="int8"))
+    with pytest.raises(ValueError, match="runs on cpu alone; load the model for that device"):
+        form.prepared(ComputeOptions(device="meta"))
     assert not hasattr(form, "reset_classifier")

@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from c3dhub.base.files import sha256_of
-from c3dhub.extraction.engines import conversion, inference_form, prepared_models
+from c3dhub.extraction import engines
+from c3dhub.extraction.engines import conversion, prepared_models
+from c3dhub.extraction.options import ComputeOptions
 from c3dhub.hub import create_model
 from c3dhub.networks import VideoNetwork
 
@@ -31,7 +33,7 @@ def conversions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         made.append(form.config.name)
         return convert(form, clip_shape=clip_shape)
 
-    monkeypatch.setattr(conversion, "to_openvino", counted)
+    monkeypatch.setattr(engines, "to_openvino", counted)
     return made
 
 
@@ -42,7 +44,9 @@ def fresh(seed: int = 0) -> VideoNetwork:
 
 
 def prepared(network: VideoNetwork) -> torch.Tensor:
-    logits: torch.Tensor = inference_form(network, precision="float32", engine="openvino")(CLIPS)
+    logits: torch.Tensor = network.prepared(ComputeOptions(precision="float32", engine="openvino"))(
+        CLIPS
+    )
     return logits
 
 

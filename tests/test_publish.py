@@ -16,6 +16,7 @@ import torch
 from huggingface_hub import ModelCard, constants
 from loopback import HubServer, send
 
+from c3dhub.extraction.options import ComputeOptions
 from c3dhub.hub import from_pretrained, load
 from c3dhub.networks import VideoNetwork
 from c3dhub.networks.resnet import ResNet
@@ -97,9 +98,8 @@ def test_the_card_tells_how_to_load_it(tiny: VideoNetwork, hub: PushServer) -> N
 def test_a_network_that_cannot_be_saved_creates_no_repository(
     tiny: VideoNetwork, hub: PushServer
 ) -> None:
-    from c3dhub.extraction.engines import inference_form
 
-    form: Any = inference_form(tiny)
+    form: Any = tiny.prepared(ComputeOptions())
     with pytest.raises(ValueError, match="cannot be saved"):
         form.push_to_hub("lab/tiny", token="hf_test")
     assert hub.created == []

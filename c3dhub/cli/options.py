@@ -78,7 +78,6 @@ def network_of(args: argparse.Namespace) -> FeatureExtractor:
     import torch
 
     from .. import hub
-    from ..extraction.engines import inference_form
 
     if args.random_weights:
         torch.manual_seed(0)
@@ -86,8 +85,8 @@ def network_of(args: argparse.Namespace) -> FeatureExtractor:
         network = hub.create_model(args.model, device=args.device)
     else:
         network = hub.load(args.model, device=args.device, local_files_only=args.offline)
-    return inference_form(
-        network, precision=args.precision, engine=args.engine, calibration=args.calibration
+    return network.prepared(
+        ComputeOptions(precision=args.precision, engine=args.engine, calibration=args.calibration)
     )
 
 

@@ -157,26 +157,6 @@ class ClipWindow:
         return len(self.valid)
 
 
-def windows(rule: ClipRule, n_samples: int) -> list[ClipWindow]:
-    """Return the clips of a video of ``n_samples`` samples, in order.
-
-    This is the rule itself; :class:`ClipPlanner` gives the same clips while ``n_samples`` is still
-    unknown.
-    """
-    if rule.preset == "paper2018":
-        anchors = range(0, max(n_samples - rule.span, 0), rule.stride)
-        return [_window(rule, anchor, n_samples) for anchor in anchors]
-    clips = []
-    for anchor in range(0, n_samples, rule.stride):
-        clips.append(_window(rule, anchor, n_samples))
-        if rule.align == "start" and clips[-1].n_valid < rule.clip_len:
-            break
-    if rule.tail == "drop" and clips:
-        whole = [clip for clip in clips if clip.n_valid == rule.clip_len]
-        return whole or [max(clips, key=lambda clip: clip.n_valid)]
-    return clips
-
-
 class ClipPlanner:
     """The clips of a video whose length is not known yet, in memory bounded by the rule.
 
@@ -237,7 +217,6 @@ class ClipPlanner:
             for window in clips:
                 self._consider(window)
             clips = [self._fallback] if self._fallback is not None else []
-        self._n_planned += len(clips)
         return clips
 
     def _overrunning(self) -> Iterator[ClipWindow]:

@@ -14,8 +14,8 @@ from .network import ClipNetwork, Rows
 
 # Rule of thumb for the memory that a clip takes: floats of activation per float of its input.
 _FLOATS_PER_INPUT = 50
-_MOST_CLIPS = {"cpu": 4}  # more are no faster there and take more memory
-_MOST_CLIPS_ACCELERATOR = 32
+_MOST_CLIPS_CPU = 4  # more are no faster there and take more memory
+_MOST_CLIPS = 32
 
 
 def describe(network: ClipNetwork, *, stages: Sequence[str], pool: bool) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def fitting_batch_size(wanted: int | None, network: ClipNetwork, rule: ClipRule)
     device = network.device
     side = network.config.input.crop_size
     clip_bytes = 4 * _FLOATS_PER_INPUT * network.config.in_channels * rule.clip_len * side * side
-    most = _MOST_CLIPS.get(device.type, _MOST_CLIPS_ACCELERATOR)
+    most = _MOST_CLIPS_CPU if device.type == "cpu" else _MOST_CLIPS
     return max(1, min(most, _free_memory(device) // 4 // clip_bytes))
 
 

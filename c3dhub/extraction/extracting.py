@@ -36,6 +36,32 @@ Found = Iterator[tuple[VideoSource, Features | C3DHubError]]
 class FeatureExtractor(ClipNetwork):
     """A network that takes videos too."""
 
+    def prepared(self, compute: ComputeOptions) -> FeatureExtractor:
+        """Return the inference form of this network: the same function, faster, not trainable.
+
+        It is made on the first call and kept; this network is moved to ``compute.device`` and else
+        stays untouched. A change of the weights makes a new form, except one made through
+        ``.data``, which torch does not count. A form itself is returned as it is.
+
+        Raises ValueError for what this device, hardware or installation cannot serve, and for a
+        form that is asked to be another one.
+        """
+        if compute.device is not None:
+            place = resolve_device(compute.device)
+            self.to(place)
+            if self.device.type != place.type:
+                raise ValueError(
+                    f"device is {str(compute.device)!r}, but this inference form runs on "
+                    f"{self.device} alone; load the model for that device"
+                )
+        if self.inference_precision is None:
+            return self._make_form(compute)
+        self.check_same_form(compute)
+        return self
+
+    def _make_form(self, compute: ComputeOptions) -> FeatureExtractor:
+        raise NotImplementedError
+
     @takes(ExtractKeywords)
     def extract_features(
         self,
@@ -50,19 +76,8 @@ class FeatureExtractor(ClipNetwork):
         return extract_one(ready(self, chosen), video, chosen, progress=progress)
 
 
-def ready(network: FeatureExtractor, compute: ComputeOptions) -> ClipNetwork:
-    """Return the inference form of a network for videos, where it is to compute.
-
-    Raises ValueError where it cannot be there, or takes no videos.
-    """
-    if compute.device is not None:
-        place = resolve_device(compute.device)
-        network = network.to(place)
-        if network.device.type != place.type:
-            raise ValueError(
-                f"device is {str(compute.device)!r}, but this inference form runs on "
-                f"{network.device} alone; load the model for that device"
-            )
+def ready(network: FeatureExtractor, compute: ComputeOptions) -> FeatureExtractor:
+    """Return the inference form of a network for videos. Raises ValueError where it takes none."""
     if network.config.in_channels != 3:
         raise ValueError(
             f"this network takes {network.config.in_channels} channels, but video frames have 3; "
@@ -156,13 +171,11 @@ class _Bar:
     def __init__(self, n_videos: int | None, *, enabled: bool) -> None:
         self._one = n_videos == 1
         self._bar = Progress(n_videos, unit="videos", label="extract", enabled=enabled)
-        self._enabled = enabled
 
     def opened(self, video: Opened) -> None:
         if self._one:
-            self._bar = Progress(
-                video.expected, unit="clips", label=video.name, enabled=self._enabled
-            )
+            self._bar.unit, self._bar.label = "clips", video.name
+            self._bar.restart(done=0, total=video.expected)
 
     def clips_done(self, count: int) -> None:
         if self._one:

@@ -21,13 +21,7 @@ from ..base.errors import FeaturesError, UnknownStageError, near_matches
 from ..base.files import atomic_path
 
 _FORMAT = "c3dhub-features-1"
-_PER_CLIP = {
-    "start_seconds": np.float64,
-    "end_seconds": np.float64,
-    "start_frame": np.int64,
-    "end_frame": np.int64,
-    "n_valid_frames": np.int64,
-}
+_PER_CLIP = ("start_seconds", "end_seconds", "start_frame", "end_frame", "n_valid_frames")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,7 +50,7 @@ class Features:
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        lengths = {name: len(array) for name, array in self._tensors().items()}
+        lengths = {name: len(array) for name, array in self.to_numpy().items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"arrays have lengths {lengths}; each needs one row per clip")
 
@@ -83,7 +77,7 @@ class Features:
 
     def to_numpy(self) -> dict[str, NDArray[Any]]:
         """Return all arrays by name: the stages, then the five per-clip columns."""
-        return dict(self._tensors())
+        return {**self.arrays, **{name: getattr(self, name) for name in _PER_CLIP}}
 
     def to_pandas(self) -> Any:
         """Return a DataFrame with a row per clip: times, frames, then ``<stage>_<channel>``.
@@ -118,19 +112,17 @@ class Features:
             "provenance": json.dumps(dict(self.provenance), sort_keys=True),
             "warnings": json.dumps(self.warnings),
         }
-        tensors = {name: np.ascontiguousarray(array) for name, array in self._tensors().items()}
+        tensors = {name: np.ascontiguousarray(array) for name, array in self.to_numpy().items()}
         try:
             with atomic_path(target) as temporary:
                 save_file(tensors, temporary, metadata=metadata)
         except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or error  # that names no temporary file
             raise FeaturesError(
-                f"{target}: cannot write the features: {_reason(error)}; give a path in a folder "
+                f"{target}: cannot write the features: {reason}; give a path in a folder "
                 "that exists, can be written to and has room"
             ) from error
         return target
-
-    def _tensors(self) -> dict[str, NDArray[Any]]:
-        return {**self.arrays, **{name: getattr(self, name) for name in _PER_CLIP}}
 
     def _shapes(self) -> str:
         return ", ".join(f"{stage} {array.shape}" for stage, array in self.arrays.items())
@@ -165,12 +157,6 @@ class Features:
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}"
             f"{f'<ul>{notes}</ul>' if notes else ''}</div>"
         )
-
-
-def _reason(error: Exception) -> str:
-    """Return what went wrong, without the name of the temporary file."""
-    told = error.strerror if isinstance(error, OSError) else None
-    return told or str(error)
 
 
 def load_features(path: str | Path) -> Features:

@@ -1,8 +1,8 @@
 """What extraction needs of a network: clips in, stages out, whatever computes them.
 
 Two things offer it: the networks of the hub, which torch computes (``networks/``), and their form
-on OpenVINO (``engines/compiled.py``). Everything of :class:`ClipNetwork` but :meth:`run` and
-:meth:`prepared` is written for torch; the form on OpenVINO has its own way to compute.
+on OpenVINO (``engines/compiled.py``). Everything of :class:`ClipNetwork` but :meth:`run` is written
+for torch; the form on OpenVINO has its own way to compute.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ class ClipNetwork(WithOrigin):
 
     stage_names: ClassVar[tuple[str, ...]] = ()
     num_features: int  # length D of the pooled features
+    inference_precision: str | None = None
+    """``"bfloat16"`` or the like for an inference form, None for the plain network."""
+    inference_engine: str | None = None
+    """``"torch"`` or ``"openvino"`` for an inference form, None for the plain network."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self._precision: str | None = None
-        self._engine: str | None = None
 
     @property
     def num_classes(self) -> int:
@@ -67,22 +69,8 @@ class ClipNetwork(WithOrigin):
         """The input contract as a callable: uint8 (T, H, W, 3) -> float32 (3, T, 112, 112)."""
         return ClipTransform(self.config.input)
 
-    @property
-    def inference_precision(self) -> str | None:
-        """``"bfloat16"`` or the like for an inference form, None for the plain network."""
-        return self._precision
-
-    @property
-    def inference_engine(self) -> str | None:
-        """``"torch"`` or ``"openvino"`` for an inference form, None for the plain network."""
-        return self._engine
-
     def run(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Yield (name, value) of every stage, in the order of ``stage_names``."""
-        raise NotImplementedError
-
-    def prepared(self, compute: ComputeOptions) -> ClipNetwork:
-        """Return the inference form of this network, or the form itself where it is one."""
         raise NotImplementedError
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -168,7 +156,7 @@ class ClipNetwork(WithOrigin):
     def become_form_of(self, plain: ClipNetwork, *, precision: str, engine: str) -> None:
         """Become the inference form of ``plain``: another dtype, but still the same model."""
         self.share_origin(plain)
-        self._precision, self._engine = precision, engine
+        self.inference_precision, self.inference_engine = precision, engine
 
     def _check_clips(self, clips: Tensor) -> None:
         channels = self.config.in_channels

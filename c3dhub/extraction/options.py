@@ -55,11 +55,15 @@ class ComputeOptions:
 
     Parameters
     ----------
-    precision: ``"float32"`` (default), ``"bfloat16"``, ``"float16"``, ``"int8"`` or ``"auto"``.
-    engine: ``"torch"`` or ``"openvino"``; see :func:`c3dhub.extraction.engines.inference_form`.
+    precision: ``"float32"`` (default) stays within 1e-5 of the plain network; ``"bfloat16"``;
+        ``"float16"`` on CUDA and MPS only; ``"int8"`` on CPUs, by OpenVINO; ``"auto"``: bfloat16
+        where the hardware computes it natively, else float32.
+    engine: ``"torch"`` or ``"openvino"`` (CPUs, needs ``c3dhub[openvino]``); None is OpenVINO for
+        int8, else torch. OpenVINO takes seconds to prepare a network for the first time; the result
+        is kept in ``C3DHUB_HOME``, and the next process has it at once.
     device: where to compute; None leaves a network where it is and loads a name to the best one.
-    calibration: int8 alone: videos like those to come, to measure ranges with; None takes the
-        bundled clips.
+    calibration: int8 alone: videos that are like those to come, to measure the ranges with; None
+        takes the bundled clips, so that all machines get the same features.
     """
 
     precision: Precision | None = option(

@@ -1,4 +1,4 @@
-"""Videos -> one stream of batches -> the rows of each video: the machinery below ``extract.py``.
+"""Videos -> one stream of batches -> the rows of each video: the machinery below ``extracting.py``.
 
 One thread decodes and scales ahead of the network (:func:`read_batches`), bounded by a short queue.
 Batches run on across clips and across videos, so that many short videos cost no more than one long

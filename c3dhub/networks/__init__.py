@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -37,12 +37,10 @@ class Architecture:
     ----------
     network: the class, called as ``network(config, **options)``.
     options: every option that a config may change, with its default.
-    clip_len: frames of a clip that the architecture is usually trained with.
     """
 
     network: Callable[..., VideoNetwork]
-    options: Mapping[str, Any] = field(default_factory=dict)
-    clip_len: int = 16
+    options: Mapping[str, Any]
 
 
 _BASIC = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}

@@ -1,5 +1,5 @@
 """What every network of the hub is: trainable, with a head that can be replaced, and able to save
-itself.
+and publish itself.
 
 A subclass writes one method, :meth:`VideoNetwork.run`: the network from top to bottom, yielding
 each stage as soon as it is computed. What it needs to read videos it inherits from
@@ -8,6 +8,7 @@ each stage as soon as it is computed. What it needs to read videos it inherits f
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -16,12 +17,13 @@ import torch
 from torch import nn
 
 from ..base import hooks
+from ..base.home import hub_endpoint
 from ..extraction.engines import inference_form
 from ..extraction.extracting import FeatureExtractor
-from ..extraction.network import ClipNetwork
 from ..extraction.options import ComputeOptions
-from . import publishing
 from .blocks import Blocks
+from .model_card import model_card
+from .saving import write_pretrained
 
 Self = TypeVar("Self", bound="VideoNetwork")
 
@@ -37,14 +39,8 @@ class VideoNetwork(FeatureExtractor):
 
     head_name: ClassVar[str] = "fc"
 
-    def prepared(self, compute: ComputeOptions) -> ClipNetwork:
-        """Return the inference form of this network: :func:`.inference_form`."""
-        return inference_form(
-            self,
-            precision=compute.precision,
-            engine=compute.engine,
-            calibration=compute.calibration,
-        )
+    def _make_form(self, compute: ComputeOptions) -> FeatureExtractor:
+        return inference_form(self, compute)
 
     def get_classifier(self) -> nn.Module:
         """Return the head: the linear layer from the pooled features to the logits."""
@@ -70,7 +66,15 @@ class VideoNetwork(FeatureExtractor):
         ``c3dhub.load(folder)`` gives the network back. Both files appear whole or not at all.
         Raises CheckpointError where the folder cannot be written, ValueError for an inference form.
         """
-        return publishing.save_pretrained(self, save_directory)
+        if self.inference_precision is not None:
+            raise ValueError(
+                f"this is the inference form in {self.inference_precision}: its BatchNorm is "
+                "folded away and it cannot be saved; load the model without precision and save that"
+            )
+        folder = Path(save_directory)
+        metadata = {"model": self.config.name}
+        write_pretrained(self.state_dict(), self.config, folder, metadata=metadata)
+        return folder
 
     @classmethod
     def from_pretrained(
@@ -114,12 +118,20 @@ class VideoNetwork(FeatureExtractor):
         The repository is created where it does not exist. ``revision`` is the branch, ``main`` by
         default. Raises huggingface_hub's errors.
         """
-        return publishing.push_to_hub(
-            self,
-            repo_id,
-            commit_message=commit_message,
-            private=private,
-            token=token,
-            revision=revision,
-            create_pr=create_pr,
-        )
+        # late: slow to import, and most networks are never pushed
+        from huggingface_hub import HfApi
+
+        api = HfApi(endpoint=hub_endpoint(), token=token)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = self.save_pretrained(Path(temporary) / "model")
+            model_card(self, repo_id).save(folder / "README.md")
+            # Only now, so that a network that cannot be saved leaves no empty repository behind.
+            repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+            commit = api.upload_folder(
+                repo_id=repo_id,
+                folder_path=folder,
+                commit_message=commit_message,
+                revision=revision,
+                create_pr=create_pr,
+            )
+        return str(commit)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..base.errors import near_matches
+from ..base.checks import check_choice
 from ..registry.config import ModelConfig
 from .layers import BatchNorm3d, Conv3d
-from .network import VideoNetwork
-from .resnet import check_layers, make_layer, make_shortcut
+from .resnet import FourLayers, check_layers, make_shortcut
 
 
 def factor_channels(c_in: int, c_out: int, *, t: int = 3, d: int = 3) -> int:
@@ -78,7 +77,7 @@ BLOCKS: Mapping[str, type[BasicBlock | Bottleneck]] = {
 }
 
 
-class R2Plus1D(VideoNetwork):
+class R2Plus1D(FourLayers):
     """R(2+1)D with a factored 7x7x7 stem.
 
     Parameters
@@ -89,45 +88,21 @@ class R2Plus1D(VideoNetwork):
         times that.
     """
 
-    stage_names = ("stem", "layer1", "layer2", "layer3", "layer4", "avgpool", "logits")
-
     def __init__(
         self, config: ModelConfig, *, block: str, layers: Sequence[int], width: int = 64
     ) -> None:
         super().__init__(config)
         check_layers(layers, width)
-        if block not in BLOCKS:
-            raise ValueError(
-                f"block is {block!r}; it must be one of {', '.join(BLOCKS)}."
-                f"{near_matches(block, BLOCKS)}"
-            )
+        check_choice("block", block, tuple(BLOCKS))
         make = BLOCKS[block]
         mid = factor_channels(config.in_channels, width, t=7, d=7)
-        out = width * make.expansion
         self.conv1_s = Conv3d(config.in_channels, mid, (1, 7, 7), stride=(1, 2, 2))
         self.bn1_s = BatchNorm3d(mid)
         self.conv1_t = Conv3d(mid, width, (7, 1, 1))
         self.bn1_t = BatchNorm3d(width)
-        self.layer1 = make_layer(make, width, out, layers[0], stride=1)
-        self.layer2 = make_layer(make, out, out * 2, layers[1], stride=2)
-        self.layer3 = make_layer(make, out * 2, out * 4, layers[2], stride=2)
-        self.layer4 = make_layer(make, out * 4, out * 8, layers[3], stride=2)
-        self.num_features = out * 8
-        self.fc = nn.Linear(self.num_features, config.num_classes)
+        self.add_layers([make] * 4, layers, width=width, out=width * make.expansion)
 
-    def run(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:  # channels: basic blocks, width 64
+    def run_stem(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1_s(self.conv1_s(x)))  # (N, 110, T, H/2, W/2)
         x = F.relu(self.bn1_t(self.conv1_t(x)))  # (N, 64, T, H/2, W/2)
-        x = F.max_pool3d(x, 3, stride=2, padding=1)  # (N, 64, T/2, H/4, W/4)
-        yield "stem", x
-        x = self.layer1(x)  # (N, 64, T/2, H/4, W/4)
-        yield "layer1", x
-        x = self.layer2(x)  # (N, 128, T/4, H/8, W/8)
-        yield "layer2", x
-        x = self.layer3(x)  # (N, 256, T/8, H/16, W/16)
-        yield "layer3", x
-        x = self.layer4(x)  # (N, 512, T/16, H/32, W/32)
-        yield "layer4", x
-        x = x.mean((2, 3, 4))  # (N, 512)
-        yield "avgpool", x
-        yield "logits", self.fc(x)  # (N, num_classes)
+        return F.max_pool3d(x, 3, stride=2, padding=1)  # (N, 64, T/2, H/4, W/4)

@@ -12,7 +12,7 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..base.errors import near_matches
+from ..base.checks import check_choice
 from ..registry.config import ModelConfig
 from .blocks import Blocks
 from .layers import BatchNorm3d, Conv3d, Size
@@ -151,7 +151,46 @@ BLOCKS: Mapping[str, type[BasicBlock | Bottleneck | PreActBasicBlock | PreActBot
 }
 
 
-class ResNet(VideoNetwork):
+class FourLayers(VideoNetwork):
+    """A residual network behind its stem: four layers of blocks, the mean and a linear head."""
+
+    stage_names = ("stem", "layer1", "layer2", "layer3", "layer4", "avgpool", "logits")
+
+    def add_layers(
+        self, makers: Sequence[BlockMaker], layers: Sequence[int], *, width: int, out: int
+    ) -> None:
+        """Add layer1 to layer4, with ``layers`` blocks by ``makers`` each, and the head.
+
+        ``width`` and ``out`` are the channels that go into layer1 and come out of it.
+        """
+        self.layer1 = make_layer(makers[0], width, out, layers[0], stride=1)
+        self.layer2 = make_layer(makers[1], out, out * 2, layers[1], stride=2)
+        self.layer3 = make_layer(makers[2], out * 2, out * 4, layers[2], stride=2)
+        self.layer4 = make_layer(makers[3], out * 4, out * 8, layers[3], stride=2)
+        self.num_features = out * 8
+        self.fc = nn.Linear(self.num_features, self.config.num_classes)
+
+    def run_stem(self, x: Tensor) -> Tensor:
+        """Return the map that goes into layer1."""
+        raise NotImplementedError
+
+    def run(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:  # channels: bottlenecks, width 64
+        x = self.run_stem(x)  # (N, 64, T/2, H/4, W/4)
+        yield "stem", x
+        x = self.layer1(x)  # (N, 256, T/2, H/4, W/4)
+        yield "layer1", x
+        x = self.layer2(x)  # (N, 512, T/4, H/8, W/8)
+        yield "layer2", x
+        x = self.layer3(x)  # (N, 1024, T/8, H/16, W/16)
+        yield "layer3", x
+        x = self.layer4(x)  # (N, 2048, T/16, H/32, W/32)
+        yield "layer4", x
+        x = x.mean((2, 3, 4))  # (N, 2048)
+        yield "avgpool", x
+        yield "logits", self.fc(x)  # (N, num_classes)
+
+
+class ResNet(FourLayers):
     """ResNet, wide ResNet, ResNeXt and pre-activation ResNet in three dimensions.
 
     Parameters
@@ -164,8 +203,6 @@ class ResNet(VideoNetwork):
     cardinality, group_width: groups of a bottleneck's 3x3x3 convolution and the channels of each
         in layer1 at width 64. 1 and 64 is ResNet, 1 and 128 wide ResNet, 32 and 4 ResNeXt.
     """
-
-    stage_names = ("stem", "layer1", "layer2", "layer3", "layer4", "avgpool", "logits")
 
     def __init__(
         self,
@@ -180,42 +217,20 @@ class ResNet(VideoNetwork):
     ) -> None:
         super().__init__(config)
         check_layers(layers, width)
-        if block not in BLOCKS:
-            raise ValueError(
-                f"block is {block!r}; it must be one of {', '.join(BLOCKS)}."
-                f"{near_matches(block, BLOCKS)}"
-            )
+        check_choice("block", block, tuple(BLOCKS))
         kind = BLOCKS[block]
         make: BlockMaker = partial(kind, shortcut=shortcut)
         if issubclass(kind, Bottleneck):
             make = partial(
                 kind, shortcut=shortcut, cardinality=cardinality, group_width=group_width
             )
-        out = width * kind.expansion
         self.conv1 = Conv3d(config.in_channels, width, 7, stride=(1, 2, 2))
         self.bn1 = BatchNorm3d(width)
-        self.layer1 = make_layer(make, width, out, layers[0], stride=1)
-        self.layer2 = make_layer(make, out, out * 2, layers[1], stride=2)
-        self.layer3 = make_layer(make, out * 2, out * 4, layers[2], stride=2)
-        self.layer4 = make_layer(make, out * 4, out * 8, layers[3], stride=2)
-        self.num_features = out * 8
-        self.fc = nn.Linear(self.num_features, config.num_classes)
+        self.add_layers([make] * 4, layers, width=width, out=width * kind.expansion)
 
-    def run(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:  # channels: bottlenecks, width 64
+    def run_stem(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)))  # (N, 64, T, H/2, W/2)
-        x = F.max_pool3d(x, 3, stride=2, padding=1)  # (N, 64, T/2, H/4, W/4)
-        yield "stem", x
-        x = self.layer1(x)  # (N, 256, T/2, H/4, W/4)
-        yield "layer1", x
-        x = self.layer2(x)  # (N, 512, T/4, H/8, W/8)
-        yield "layer2", x
-        x = self.layer3(x)  # (N, 1024, T/8, H/16, W/16)
-        yield "layer3", x
-        x = self.layer4(x)  # (N, 2048, T/16, H/32, W/32)
-        yield "layer4", x
-        x = x.mean((2, 3, 4))  # (N, 2048)
-        yield "avgpool", x
-        yield "logits", self.fc(x)  # (N, num_classes)
+        return F.max_pool3d(x, 3, stride=2, padding=1)  # (N, 64, T/2, H/4, W/4)
 
 
 def make_layer(make: BlockMaker, c_in: int, c_out: int, depth: int, *, stride: int) -> Blocks:

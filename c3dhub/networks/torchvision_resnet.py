@@ -6,18 +6,17 @@ of their keys (``layer1.0.conv1.0.weight``), and among themselves in the convolu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..base.errors import near_matches
 from ..registry.config import ModelConfig
-from .blocks import Blocks
 from .layers import BatchNorm3d, Conv3d
-from .network import VideoNetwork
 from .r2plus1d import factor_channels
-from .resnet import check_layers, shortcut_b
+from .resnet import FourLayers, check_layers, shortcut_b
 
 CONVS = ("3d", "2d", "2plus1d")  # 3x3x3; 1x3x3, which keeps all frames; 1x3x3 then 3x1x1
 
@@ -58,12 +57,6 @@ class BasicBlock(nn.Module):
         return F.relu(y + self.downsample(x))
 
 
-def make_layer(kind: str, c_in: int, c_out: int, depth: int, *, stride: int) -> Blocks:
-    """Return ``depth`` blocks, of which the first one changes the channels and the size."""
-    first = BasicBlock(kind, c_in, c_out, stride)
-    return Blocks(first, *(BasicBlock(kind, c_out, c_out, 1) for _ in range(depth - 1)))
-
-
 def make_stem(c_in: int, width: int, *, factored: bool) -> nn.Module:
     """Return the first layers, 3x7x7 or 1x7x7 and then 3x1x1; all frames are kept."""
     if not factored:
@@ -80,8 +73,10 @@ def make_stem(c_in: int, width: int, *, factored: bool) -> nn.Module:
     )
 
 
-class TorchvisionResNet(VideoNetwork):
+class TorchvisionResNet(FourLayers):
     """R3D-18, MC3-18 and R(2+1)D-18 as torchvision has them.
+
+    Stem and layer1 keep all frames, maps are H/2 and W/2 there; ``"2d"`` layers keep T as it is.
 
     Parameters
     ----------
@@ -90,8 +85,6 @@ class TorchvisionResNet(VideoNetwork):
     layers: blocks of layer1 to layer4.
     width: channels of the stem and layer1; layer2 to layer4 have 2, 4, 8 times as many.
     """
-
-    stage_names = ("stem", "layer1", "layer2", "layer3", "layer4", "avgpool", "logits")
 
     def __init__(
         self,
@@ -105,27 +98,12 @@ class TorchvisionResNet(VideoNetwork):
         check_layers(layers, width)
         check_convs(convs)
         self.stem = make_stem(config.in_channels, width, factored=convs[0] == "2plus1d")
-        self.layer1 = make_layer(convs[0], width, width, layers[0], stride=1)
-        self.layer2 = make_layer(convs[1], width, width * 2, layers[1], stride=2)
-        self.layer3 = make_layer(convs[2], width * 2, width * 4, layers[2], stride=2)
-        self.layer4 = make_layer(convs[3], width * 4, width * 8, layers[3], stride=2)
-        self.num_features = width * 8
-        self.fc = nn.Linear(self.num_features, config.num_classes)
+        makers = [partial(BasicBlock, kind) for kind in convs]
+        self.add_layers(makers, layers, width=width, out=width)
 
-    def run(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:  # "2d" layers keep T as it is
-        x = self.stem(x)  # (N, 64, T, H/2, W/2)
-        yield "stem", x
-        x = self.layer1(x)  # (N, 64, T, H/2, W/2)
-        yield "layer1", x
-        x = self.layer2(x)  # (N, 128, T/2, H/4, W/4)
-        yield "layer2", x
-        x = self.layer3(x)  # (N, 256, T/4, H/8, W/8)
-        yield "layer3", x
-        x = self.layer4(x)  # (N, 512, T/8, H/16, W/16)
-        yield "layer4", x
-        x = x.mean((2, 3, 4))  # (N, 512)
-        yield "avgpool", x
-        yield "logits", self.fc(x)  # (N, num_classes)
+    def run_stem(self, x: Tensor) -> Tensor:
+        first: Tensor = self.stem(x)  # (N, 64, T, H/2, W/2)
+        return first
 
 
 def check_convs(convs: Sequence[str]) -> None:

@@ -9,8 +9,10 @@ from typing import cast
 
 import torch
 
-from ...extraction.engines import Engine, Precision, inference_form, native_bfloat16
+from ...base.choices import Engine, Precision
+from ...extraction.engines import native_bfloat16
 from ...extraction.extracting import FeatureExtractor
+from ...extraction.options import ComputeOptions
 from ...hub import create_model, load
 
 KNOWN_FORMS = (
@@ -77,8 +79,8 @@ def make_form(network: FeatureExtractor, *, precision: str, engine: str) -> Feat
         raise ValueError(
             "this CPU has no instructions for bfloat16, which is slower than float32 without them"
         )
-    return inference_form(
-        network, precision=cast("Precision", precision), engine=cast("Engine", engine)
+    return network.prepared(
+        ComputeOptions(precision=cast("Precision", precision), engine=cast("Engine", engine))
     )
 
 

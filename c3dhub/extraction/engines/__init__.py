@@ -16,13 +16,12 @@ from typing import Any
 
 import torch
 
-from ...base.choices import Engine, Precision
 from ...base.home import cache_home
 from ...base.version import __version__
 from ...video import VideoSource
 from ..extracting import FeatureExtractor
 from ..options import ComputeOptions
-from . import calibration as calibration_clips
+from .calibration import bundled_clips, clips_of
 from .compiled import CompiledNetwork
 from .conversion import quantise, to_openvino
 from .folding import fold
@@ -31,8 +30,6 @@ from .prepared_models import stored_or_made
 
 __all__ = [
     "CompiledNetwork",
-    "Engine",
-    "Precision",
     "inference_form",
     "native_bfloat16",
     "resolve",
@@ -46,52 +43,35 @@ _Forms = dict[tuple[str, ...], tuple[int, FeatureExtractor]]
 _prepared: weakref.WeakKeyDictionary[FeatureExtractor, _Forms] = weakref.WeakKeyDictionary()
 
 
-def inference_form(
-    network: FeatureExtractor,
-    *,
-    precision: Precision | None = None,
-    engine: Engine | None = None,
-    calibration: Sequence[VideoSource] | None = None,
-) -> FeatureExtractor:
-    """Return the inference form of ``network``, made on the first call and kept with it.
-
-    Parameters
-    ----------
-    network: stays untouched. An inference form is returned as it is when ``precision`` is None.
-    precision: ``"float32"`` (default) stays within 1e-5 of the plain network; ``"bfloat16"``;
-        ``"float16"`` on CUDA and MPS only; ``"int8"`` on CPUs, by OpenVINO; ``"auto"``: bfloat16
-        where the hardware computes it natively, else float32.
-    engine: ``"torch"`` or ``"openvino"`` (CPUs, needs ``c3dhub[openvino]``); None is OpenVINO for
-        int8, else torch. OpenVINO takes seconds to prepare a network for the first time; the result
-        is kept in ``C3DHUB_HOME``, and the next process has it at once.
-    calibration: int8 alone: videos that are like those to come, to measure the ranges with; None
-        takes the bundled clips, so that all machines get the same features.
-
-    A change of the weights makes a new form, except one made through ``.data``, which torch does
-    not count. Raises ValueError for what this device, hardware or installation cannot serve.
-    """
-    if network.inference_precision is not None:
-        network.check_same_form(ComputeOptions(precision=precision, engine=engine))
-        return network
-    name, chosen = resolve(precision or "float32", engine, network.device)
-    if calibration is not None and name != "int8":
-        raise ValueError(
-            f"calibration is given but precision is {name!r}; only 'int8' is calibrated: leave it "
-            "out, or pass precision='int8'"
-        )
-    clips = _calibration_clips(network, calibration) if calibration is not None else None
-    key = (
-        name,
-        chosen,
-        str(network.device),
-        "bundled" if clips is None else tensors_digest([clips]),
-    )
+def inference_form(network: FeatureExtractor, compute: ComputeOptions) -> FeatureExtractor:
+    """Return the inference form of a plain network; :meth:`FeatureExtractor.prepared` tells."""
+    precision, engine = resolve(compute.precision or "float32", compute.engine, network.device)
+    clips = _own_clips(network, compute.calibration, precision)
+    calibration = "bundled" if clips is None else tensors_digest([clips])
+    key = (precision, engine, str(network.device), calibration)
     forms = _prepared.setdefault(network, {})
     version, form = forms.get(key, (-1, None))
     if form is None or version != network.state_version:
-        form = fold(network, name) if chosen == "torch" else _compiled(network, name, clips, key[3])
+        if engine == "torch":
+            form = fold(network, precision)
+        else:
+            form = _compiled(network, precision, clips, calibration)
         forms[key] = network.state_version, form
     return form
+
+
+def _own_clips(
+    network: FeatureExtractor, videos: Sequence[VideoSource] | None, precision: str
+) -> torch.Tensor | None:
+    """Return the clips of the user's own videos to calibrate with, None where none are given."""
+    if videos is None:
+        return None
+    if precision != "int8":
+        raise ValueError(
+            f"calibration is given but precision is {precision!r}; only 'int8' is calibrated: "
+            "leave it out, or pass precision='int8'"
+        )
+    return clips_of(videos, clip_len=network.config.clip_len, transform=network.transforms)
 
 
 @torch.inference_mode(False)
@@ -99,35 +79,21 @@ def _compiled(
     network: FeatureExtractor, precision: str, clips: torch.Tensor | None, calibration: str
 ) -> CompiledNetwork:
     is_int8 = precision == "int8"
+    clip_len, size = network.config.clip_len, network.config.input.crop_size
 
     def make() -> Any:
         # Nobody should wonder why the first video waits.
         what = f"{network.config.name} in {precision}"
         logger.warning("preparing %s for OpenVINO: this takes a while, once", what)
-        shape = (network.config.clip_len, *(network.config.input.crop_size,) * 2)
-        model = to_openvino(fold(network, "float32"), clip_shape=shape)
+        model = to_openvino(fold(network, "float32"), clip_shape=(clip_len, size, size))
         if not is_int8:
             return model
-        frames = _calibration_clips(network, None) if clips is None else clips
+        frames = bundled_clips(clip_len=clip_len, size=size) if clips is None else clips
         return quantise(model, network.transforms.normalize(frames))
 
     recipe = _recipe(network, calibration if is_int8 else None)
     model = stored_or_made(cache_home() / "openvino", recipe, make)
     return CompiledNetwork(network, model, precision=precision, recipe=recipe)
-
-
-def _calibration_clips(
-    network: FeatureExtractor, videos: Sequence[VideoSource] | None
-) -> torch.Tensor:
-    config = network.config
-    if videos is not None:
-        return calibration_clips.clips_of(
-            videos, clip_len=config.clip_len, transform=network.transforms
-        )
-    n_clips = calibration_clips.BUNDLED_CLIPS
-    return calibration_clips.bundled_clips(
-        n_clips, clip_len=config.clip_len, size=config.input.crop_size
-    )
 
 
 def _recipe(network: FeatureExtractor, calibration: str | None) -> dict[str, Any]:

@@ -7,7 +7,8 @@ weights in the same way, without footage and without a download.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -19,17 +20,17 @@ from ...clips.rule import ClipRule
 from ...clips.transforms import ClipTransform
 from ...video import VideoSource, open_video
 
-BUNDLED_CLIPS = 24
+_BUNDLED_CLIPS = 24
 _CLIPS_PER_VIDEO = 8
 _MOST_CLIPS = 64
 
 Floats = NDArray[np.float64]
 
 
-def bundled_clips(n_clips: int, *, clip_len: int, size: int) -> Tensor:
-    """Return the bundled set: uint8 (n_clips, clip_len, size, size, 3), the same everywhere."""
+def bundled_clips(*, clip_len: int, size: int) -> Tensor:
+    """Return the bundled set: uint8 (24, clip_len, size, size, 3), the same everywhere."""
     rng = np.random.Generator(np.random.PCG64(0))
-    clips = [_synthetic_clip(rng, clip_len, size) for _ in range(n_clips)]
+    clips = [_synthetic_clip(rng, clip_len, size) for _ in range(_BUNDLED_CLIPS)]
     return torch.from_numpy(np.stack(clips))
 
 
@@ -49,11 +50,10 @@ def clips_of(videos: Sequence[VideoSource], *, clip_len: int, transform: ClipTra
     return torch.stack(taken[:_MOST_CLIPS])
 
 
-def _first_clips(video: VideoSource, rule: ClipRule, transform: ClipTransform) -> Iterator[Tensor]:
+def _first_clips(video: VideoSource, rule: ClipRule, transform: ClipTransform) -> list[Tensor]:
     with open_video(video) as source:
         clips = read_clips(source, rule=rule, transform=transform)
-        for clip, _ in zip(clips, range(_CLIPS_PER_VIDEO), strict=False):
-            yield clip.frames
+        return [clip.frames for clip in islice(clips, _CLIPS_PER_VIDEO)]
 
 
 def _synthetic_clip(rng: np.random.Generator, clip_len: int, size: int) -> NDArray[np.uint8]:

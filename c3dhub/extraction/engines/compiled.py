@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -17,7 +17,6 @@ from torch import Tensor
 from ...registry.config import InputContract
 from ..extracting import FeatureExtractor
 from ..network import Pending, Rows
-from ..options import ComputeOptions
 from .signal_stack import away
 
 _MOST_PLANS = 8  # each holds memory for the activations of several clips
@@ -26,9 +25,9 @@ _MOST_PLANS = 8  # each holds memory for the activations of several clips
 class CompiledNetwork(FeatureExtractor):
     """The inference form of a network on OpenVINO.
 
-    Made by :func:`c3dhub.extraction.engines.inference_form`. It computes what the plain network
-    computes and names itself the same in the provenance, but has no parameters and cannot be
-    saved, trained or pickled. It is compiled once per shape of clips and set of stages.
+    Made by :meth:`FeatureExtractor.prepared`. It computes what the plain network computes and names
+    itself the same in the provenance, but has no parameters and cannot be saved, trained or
+    pickled. It is compiled once per shape of clips and set of stages.
     """
 
     def __init__(
@@ -78,9 +77,9 @@ class CompiledNetwork(FeatureExtractor):
             if plan not in self._plans:
                 if len(self._plans) == _MOST_PLANS:
                     self._plans.pop(next(iter(self._plans)))  # the oldest
-                self._plans[plan] = _Lanes(self._compile(plan))
+                self._plans[plan] = _Lanes(self._compile(plan), plan.stages)
             lanes = self._plans[plan]
-        return lanes.start(clips, plan.stages)
+        return lanes.start(clips)
 
     @away
     def _compile(self, plan: _Plan) -> Any:
@@ -106,10 +105,6 @@ class CompiledNetwork(FeatureExtractor):
             # moment delays one clip, not all. A clip alone gets all the cores.
             "PERFORMANCE_HINT": "LATENCY" if plan.alone else "THROUGHPUT",
         }
-
-    def prepared(self, compute: ComputeOptions) -> CompiledNetwork:
-        self.check_same_form(compute)
-        return self
 
     def engine_details(self) -> Mapping[str, Any]:
         return {
@@ -145,12 +140,10 @@ class _Plan:
     (C, T, H, W), ready.
     """
 
-    layout: ClassVar[str] = "NCDHW"
-
     clip_shape: tuple[int, ...]
     stages: tuple[str, ...]
     pool: bool
-    contract: InputContract | None = None
+    contract: InputContract | None
     alone: bool = False
 
     def prepare(self, model: Any) -> Any:
@@ -187,53 +180,42 @@ def _with_normalisation(model: Any, contract: InputContract) -> Any:
 class _Lanes:
     """Requests that run at the same time; the oldest is waited for when all are busy."""
 
-    def __init__(self, compiled: Any) -> None:
+    def __init__(self, compiled: Any, stages: Sequence[str]) -> None:
         # Twice as many as can run, so that a stream that is done finds the next clip waiting.
         n_requests = 2 * compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._stages = stages
         self._idle = [compiled.create_infer_request() for _ in range(n_requests)]
-        self._busy: deque[tuple[Any, _Batch, int]] = deque()
+        # Request, its clips, which must stay alive until it is done, and where its stages go.
+        self._busy: deque[tuple[Any, NDArray[Any], list[NDArray[np.float32]]]] = deque()
         self._lock = threading.RLock()
 
-    def start(self, clips: NDArray[Any], stages: Sequence[str]) -> Pending:
-        batch = _Batch(clips, len(stages))
-        for row in range(len(clips)):
+    def start(self, clips: NDArray[Any]) -> Pending:
+        rows: list[list[NDArray[np.float32]]] = [[] for _ in range(len(clips))]
+        for number, row in enumerate(rows):
             with self._lock:
                 if not self._idle:
                     self._finish_oldest()
                 request = self._idle.pop()
-                request.start_async([clips[row : row + 1]], share_inputs=True)
-                self._busy.append((request, batch, row))
+                request.start_async([clips[number : number + 1]], share_inputs=True)
+                self._busy.append((request, clips, row))
 
         def result() -> Rows:
             while True:
                 with self._lock:
-                    if batch.is_done:
-                        columns = zip(*batch.rows, strict=True)
-                        return dict(zip(stages, map(np.stack, columns), strict=True))
+                    if all(rows):
+                        columns = zip(*rows, strict=True)
+                        return dict(zip(self._stages, map(np.stack, columns), strict=True))
                     self._finish_oldest()
 
         return result
 
     def _finish_oldest(self) -> None:
-        request, batch, row = self._busy.popleft()
+        request, _, row = self._busy.popleft()
         try:
             request.wait()
-            batch.rows[row] = [
+            row += [
                 np.array(request.get_output_tensor(k).data[0], np.float32)
-                for k in range(batch.n_stages)
+                for k in range(len(self._stages))
             ]
         finally:
             self._idle.append(request)
-
-
-class _Batch:
-    """Clips under way, kept alive until the last of them is computed, and their rows."""
-
-    def __init__(self, clips: NDArray[Any], n_stages: int) -> None:
-        self.clips = clips
-        self.n_stages = n_stages
-        self.rows: list[list[NDArray[np.float32]]] = [[] for _ in range(len(clips))]
-
-    @property
-    def is_done(self) -> bool:
-        return all(self.rows)

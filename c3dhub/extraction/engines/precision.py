@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import platform
 import warnings
 from functools import cache
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 
@@ -50,8 +49,9 @@ def native_bfloat16(device: torch.device) -> bool:
 @away
 def openvino_capabilities() -> frozenset[str]:
     """Return what OpenVINO says this CPU computes: ``"FP32"``, ``"BF16"``, ``"INT8"``, ..."""
-    core: Any = importlib.import_module("openvino").Core()
-    return frozenset(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    import openvino  # optional package
+
+    return frozenset(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
 
 
 def _for_torch(precision: str, device: torch.device) -> str:
