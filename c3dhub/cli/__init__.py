@@ -23,9 +23,10 @@ from ..base.version import __version__
 
 COMMAND_MODULES = (
     "demo",
-    "models",
-    "weights",
-    "videos",
+    "list_info",
+    "download_convert_verify",
+    "cache",
+    "extract_classify",
     "probe",
     "finetune",
     "evaluate",
