@@ -160,7 +160,7 @@ def run_finetune(args: argparse.Namespace) -> int:
         workers=_workers() if args.workers is None else args.workers,
         local_files_only=args.offline,
         progress=False if args.quiet else None,
-        report=_say_quietly if args.quiet else _say,
+        report=_say_quietly if args.quiet else partial(print, file=sys.stderr),
         **{name: getattr(args, name) for name in names},
     )
     if os.environ.get("RANK", "0") == "0":  # of the processes of torchrun one speaks
@@ -204,10 +204,6 @@ def _summary(result: FinetuneResult) -> str:
 def _workers() -> int:
     """Return a core for each decoding process, shared with the other training processes."""
     return max(options.cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 def _say_quietly(text: str) -> None:
