@@ -26,7 +26,8 @@ def main() -> None:
 
 def _extract(args: argparse.Namespace) -> int:
     """Return the number of clips. Each way imports its own: imports take time and memory, too."""
-    from c3dhub.cli.bench.forms import load_plain, make_form
+    from c3dhub.cli.bench.forms import make_form
+    from c3dhub.cli.loading import load_plain
 
     network = load_plain(args.model, random_weights=args.random_weights, device=args.device)
     if args.way.startswith("plain"):

@@ -15,7 +15,7 @@ from pathlib import Path
 from history import Record, higher_is_better, read_history
 
 from c3dhub.cli.bench.figures import Figure
-from c3dhub.cli.bench.report import aligned
+from c3dhub.cli.messages import aligned
 
 _NOISE = 0.05
 """Differences up to this share are not called better or worse."""

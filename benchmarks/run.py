@@ -20,8 +20,9 @@ from table import render
 
 from c3dhub.base.errors import C3DHubError
 from c3dhub.cli.bench.exactness import footage_clips
-from c3dhub.cli.bench.forms import load_plain, prepare_forms
+from c3dhub.cli.bench.forms import prepare_forms
 from c3dhub.cli.bench.one_model import Subject, model_setup
+from c3dhub.cli.loading import load_plain
 
 _ERROR_CLIPS = 16
 

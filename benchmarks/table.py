@@ -8,7 +8,8 @@ from history import Record
 from measure import OVERHEAD, PLAIN, PLAIN_BATCHED, SHORT_TO_LONG
 
 from c3dhub.cli.bench.figures import Figure
-from c3dhub.cli.bench.report import aligned, number, times
+from c3dhub.cli.bench.report import number, times
+from c3dhub.cli.messages import aligned
 
 Column = tuple[str, list[str]]
 

@@ -22,6 +22,7 @@ from c3dhub.cli.bench.exactness import (
 )
 from c3dhub.cli.bench.one_model import recommend
 from c3dhub.cli.bench.timing import Key, Timing, Work, interleaved
+from c3dhub.cli.loading import load_plain
 from c3dhub.extract import extract_features
 from c3dhub.networks import VideoNetwork
 
@@ -219,7 +220,7 @@ def test_bfloat16_that_only_slows_down_is_not_measured(
 
 
 def test_random_weights_are_the_same_in_every_process() -> None:
-    a, b = (forms.load_plain("resnet10", random_weights=True, device="cpu") for _ in range(2))
+    a, b = (load_plain("resnet10", random_weights=True, device="cpu") for _ in range(2))
     for one, other in zip(a.parameters(), b.parameters(), strict=True):
         assert torch.equal(one, other)
         assert not one.requires_grad

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import subprocess
@@ -17,7 +16,7 @@ from safetensors.torch import save
 from tiny_release import at, checkpoint_bytes, tiny_config, write_manifest
 
 from c3dhub.base.errors import C3DHubError, UnknownModelError
-from c3dhub.cli import weights as commands
+from c3dhub.cli import build_parser
 from c3dhub.weights import resolve_hub
 from c3dhub.weights.cache import Cache
 
@@ -51,9 +50,7 @@ def released(tmp_path: Path) -> Path:
 
 def run(*arguments: object) -> int:
     """Run a command as main() does, but let its errors through."""
-    parser = argparse.ArgumentParser()
-    commands.add_parsers(parser.add_subparsers(required=True))
-    parsed = parser.parse_args([str(argument) for argument in arguments])
+    parsed = build_parser().parse_args([str(argument) for argument in arguments])
     code: int = parsed.run(parsed)
     return code
 
@@ -264,7 +261,7 @@ def test_files_from_the_hub_are_listed_verified_and_removed(
 
 def test_parsers_and_the_cache_commands_do_not_import_torch() -> None:
     code = (
-        "import argparse, sys; from c3dhub.cli.weights import add_parsers\n"
+        "import argparse, sys; from c3dhub.cli.cache import add_parsers\n"
         "parser = argparse.ArgumentParser(); add_parsers(parser.add_subparsers())\n"
         "parsed = parser.parse_args(['cache']); parsed.run(parsed)\n"
         "assert not {'torch', 'numpy', 'huggingface_hub'} & set(sys.modules)"

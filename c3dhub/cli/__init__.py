@@ -1,8 +1,10 @@
 """The command ``c3dhub``: parses arguments, runs one command, turns errors into messages.
 
-Each module of this package offers ``add_parsers(subparsers)``, which registers its commands with
-``set_defaults(run=function)``; a function takes the parsed arguments and returns the exit code.
-Nothing here and no parser imports torch: ``c3dhub list`` and ``--help`` answer at once.
+The modules of ``COMMAND_MODULES`` are named by the commands in them. Each offers
+``add_parsers(subparsers)``, which registers them with ``set_defaults(run=function)``; a function
+takes the parsed arguments and returns the exit code. What commands share is in ``options``,
+``outputs``, ``messages`` and ``loading``. Nothing here and no parser imports torch, or even the
+downloads of ``c3dhub.weights``: ``c3dhub list`` and ``--help`` answer at once.
 """
 
 from __future__ import annotations
@@ -23,9 +25,10 @@ from ..base.version import __version__
 
 COMMAND_MODULES = (
     "demo",
-    "models",
-    "weights",
-    "videos",
+    "list_info",
+    "download_convert_verify",
+    "cache",
+    "extract_classify",
     "probe",
     "finetune",
     "evaluate",

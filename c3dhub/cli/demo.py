@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..base.errors import FeaturesError, ManifestError
 from ..registry.manifest import shipped_manifest
 from ..registry.sample import Shown, sample_shown, sample_video
+from . import messages, options
 from .outputs import plan_outputs
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ Go on in Python:
 This small model knows rendered motion only; `c3dhub list` shows those for real work."""
 
 
-def add_parsers(subparsers: Any) -> None:
+def add_parsers(subparsers: options.Subparsers) -> None:
     """Register ``demo``."""
     parser = subparsers.add_parser(
         "demo",
@@ -38,11 +39,8 @@ def add_parsers(subparsers: Any) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", help=f"where the features are written (default: {OUTPUT})"
     )
-    parser.add_argument(
-        "--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best)"
-    )
-    parser.add_argument("--path", action="store_true", help="print the sample video's path alone")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    options.add_options(parser, "device")
+    options.add_flags(parser, path="print the sample video's path alone", json=options.JSON)
     parser.set_defaults(run=run_demo)
 
 
@@ -60,7 +58,7 @@ def run_demo(args: argparse.Namespace) -> int:
         _show_rows(video, rows)
     features.save(target)
     if args.json:
-        print(json.dumps(_summary(video, features, rows, target), indent=2))
+        messages.answer(_summary(video, features, rows, target))
     else:
         _show_rest(features, target)
     return 0

@@ -1,31 +1,20 @@
-"""The command that measures how good a network is: evaluate."""
+"""``c3dhub evaluate``: how good a network is on labelled videos."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .options import (
-    add_dataset_options,
-    add_model_options,
-    add_options,
-    chosen_options,
-    dataset_options,
-    network_of,
-    say,
-)
+from . import messages, options
 from .outputs import plan_table
 
 if TYPE_CHECKING:
     from ..learning.evaluation import Accuracy, Evaluation
 
 
-def add_parsers(subparsers: Any) -> None:
-    """Register the commands of this module."""
-    evaluate = subparsers.add_parser(
+def add_parsers(subparsers: options.Subparsers) -> None:
+    """Register ``evaluate``."""
+    parser = subparsers.add_parser(
         "evaluate",
         help="accuracy of a model on labelled videos",
         description="Classify labelled videos: top-1, top-5 and their mean, for clips, for videos "
@@ -33,20 +22,8 @@ def add_parsers(subparsers: Any) -> None:
         "taken where it has one, else its val part, else all of it.",
         epilog="example: c3dhub evaluate UCF-101/ --subset test --split 1 --model finetuned/",
     )
-    add_dataset_options(evaluate)
-    add_model_options(evaluate)
-    _add_protocol_options(evaluate)
-    output = evaluate.add_argument_group("decoding and output")
-    add_options(output, "errors", "decode")
-    output.add_argument(
-        "--predictions", metavar="FILE.csv", help="write what each video was taken for"
-    )
-    output.add_argument("--json", action="store_true", help="print JSON")
-    output.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    evaluate.set_defaults(run=run_evaluate)
-
-
-def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
+    options.add_dataset_options(parser)
+    options.add_model_options(parser)
     protocol = parser.add_argument_group("protocol")
     protocol.add_argument(
         "--crops",
@@ -55,70 +32,62 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
         help="crops of every frame: its centre (default), three along the long side, or corners, "
         "centre and their mirror images",
     )
-    add_options(protocol, "clip_len", "clip_stride", "frame_stride", "fps")
+    options.add_options(protocol, "clip_len", "clip_stride", "frame_stride", "fps")
+    output = parser.add_argument_group("decoding and output")
+    options.add_options(output, "errors", "decode")
+    output.add_argument(
+        "--predictions", metavar="FILE.csv", help="write what each video was taken for"
+    )
+    options.add_flags(output, json=options.JSON, quiet=options.QUIET)
+    parser.set_defaults(run=run_evaluate)
 
 
 def run_evaluate(args: argparse.Namespace) -> int:
     """Evaluate; return 0, or 1 where some videos could not be read."""
     table = plan_table("--predictions", args.predictions, args.data)
-    network = network_of(args)
     from ..learning.evaluation import evaluate  # late: imports torch
+    from .loading import network_of  # late: imports torch
 
     found = evaluate(
         args.data,
-        model=network,
-        progress=not args.quiet and sys.stderr.isatty(),
+        model=network_of(args),
+        progress=options.shows_progress(args),
         crops=args.crops,
-        **dataset_options(args),
-        **chosen_options(args),
+        **options.dataset_options(args),
+        **options.chosen_options(args),
     )
     if table is not None:
         found.save_predictions(table)
-    _report(found)
-    print(json.dumps(found.to_dict(), indent=2) if args.json else shown(found))
-    return 1 if found.broken else 0
-
-
-def _report(found: Evaluation) -> None:
-    """Say on stderr which videos are in no figure, and which only in part."""
     for warning in found.warnings:
-        say(f"warning: {warning.path}: {warning.reason}")
-    if not found.broken:
-        return
-    total = len(found.broken) + found.video.n
-    say(f"{len(found.broken)} of {total} videos cannot be read and are in no figure:")
-    for broken in found.broken:
-        say(f"  {broken.path}: {broken.reason}")
+        messages.say(f"warning: {warning.path}: {warning.reason}")
+    broken = [f"{each.path}: {each.reason}" for each in found.broken]
+    total = len(broken) + found.video.n
+    messages.say_videos(broken, of=total, fate="cannot be read and are in no figure")
+    messages.answer(found.to_dict() if args.json else "\n".join(_shown(found)))
+    return 1 if broken else 0
 
 
-def shown(found: Evaluation) -> str:
+def _shown(found: Evaluation) -> list[str]:
     """Return the result as people read it: classes first, the summary where the screen ends."""
-    width = max(8, *(len(each.name) for each in found.per_class))
-    lines = [f"{'class':{width}s}   videos   top-1   top-5"]
-    for each in found.per_class:
-        if each.accuracy is None:
-            lines.append(f"{each.name:{width}s} {0:8d}       -       -")
-        else:
-            count, top1, top5 = each.accuracy.n, each.accuracy.top1, each.accuracy.top5
-            lines.append(f"{each.name:{width}s} {count:8d} {_percent(top1)} {_percent(top5)}")
+    classes = [("class   ", "videos", "top-1", "top-5")]
+    classes += [(each.name, *_cells(each.accuracy)) for each in found.per_class]
+    summary = [("", "count", "top-1", "top-5", "average")]
+    for name, accuracy in (("videos   ", found.video), ("clips", found.clip)):
+        summary.append((name, *_cells(accuracy), messages.percent(accuracy.average)))
     low, high = found.top1_interval
-    lines += [
+    return [
+        *messages.aligned(classes, left=1, gap=" "),
         "",
         f"{found.provenance['model']['name']} on {found.provenance['data']}",
-        f"{'':10s}{'count':>8s}   top-1   top-5 average",
-        _line("videos", found.video),
-        _line("clips", found.clip),
+        *messages.aligned(summary, left=1, gap=" "),
         f"top-1 of videos: 95 % interval {low:.1%} to {high:.1%}; mean over classes "
         f"{found.mean_class_top1:.1%}",
-        *textwrap.wrap(f"protocol: {found.protocol}", width=98, subsequent_indent="  "),
+        *messages.wrapped(f"protocol: {found.protocol}"),
     ]
-    return "\n".join(lines)
 
 
-def _line(name: str, accuracy: Accuracy) -> str:
-    shares = (accuracy.top1, accuracy.top5, accuracy.average)
-    return f"{name:10s}{accuracy.n:8d} {' '.join(map(_percent, shares))}"
-
-
-def _percent(share: float | None) -> str:
-    return f"{'-':>7s}" if share is None else f"{share:7.1%}"
+def _cells(accuracy: Accuracy | None) -> tuple[str, str, str]:
+    """Return count, top-1 and top-5; a class may have no videos."""
+    if accuracy is None:
+        return f"{0:8d}", messages.percent(None), messages.percent(None)
+    return f"{accuracy.n:8d}", messages.percent(accuracy.top1), messages.percent(accuracy.top5)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .options import add_options
+from . import messages, options
 
 if TYPE_CHECKING:
     from ..learning.datasets import VideoList
@@ -27,7 +27,7 @@ examples:
 """
 
 
-def add_parsers(subparsers: Any) -> None:
+def add_parsers(subparsers: options.Subparsers) -> None:
     """Register ``finetune``."""
     parser = subparsers.add_parser(
         "finetune",
@@ -76,14 +76,14 @@ def _add_model(group: Any) -> None:
         help="a name of `c3dhub list`, hf://org/repo@revision, a folder that c3dhub wrote; with "
         "--scratch also an architecture",
     )
-    group.add_argument("--scratch", action="store_true", help="begin from random weights")
+    options.add_flags(group, scratch="begin from random weights")
     group.add_argument(
         "--begin-at",
         metavar="STAGE",
         help="first stage to be trained: stem, layer1 .. layer4, or fc for the classifier alone "
         "(default: layer4, for DenseNets denseblock4; with --scratch stem)",
     )
-    group.add_argument("--offline", action="store_true", help="never touch the network")
+    options.add_flags(group, offline=options.OFFLINE)
 
 
 def _add_recipe(group: Any) -> None:
@@ -114,7 +114,7 @@ def _add_recipe(group: Any) -> None:
         "--micro-batch", type=int, metavar="N",
         help="clips at once; BatchNorm of trained layers sees these (default: 16)",
     )  # fmt: skip
-    add_options(group, "clip_len")
+    options.add_options(group, "clip_len")
     group.add_argument(
         "--augmentation", choices=("paper", "none"), default="paper",
         help="paper: multi-scale corner crops and flips (default); none: the centre",
@@ -129,7 +129,7 @@ def _add_run(group: Any) -> None:
     group.add_argument(
         "--workers", type=int, metavar="N", help="processes that decode (default: one per core)"
     )
-    add_options(group, "device")
+    options.add_options(group, "device")
     group.add_argument(
         "--resume", choices=("auto", "never", "must"), default="auto",
         help="auto (default) goes on where DIR holds the same run; must, never insist",
@@ -138,8 +138,7 @@ def _add_run(group: Any) -> None:
         "--save-every", type=int, default=100, metavar="N",
         help="steps between checkpoints, beside one after each epoch (default: 100)",
     )  # fmt: skip
-    group.add_argument("--json", action="store_true", help="print JSON")
-    group.add_argument("--quiet", action="store_true", help="no table and no progress on stderr")
+    options.add_flags(group, json=options.JSON, quiet="no table and no progress on stderr")
 
 
 def run_finetune(args: argparse.Namespace) -> int:
@@ -161,11 +160,11 @@ def run_finetune(args: argparse.Namespace) -> int:
         workers=_workers() if args.workers is None else args.workers,
         local_files_only=args.offline,
         progress=False if args.quiet else None,
-        report=_say_quietly if args.quiet else _say,
+        report=_say_quietly if args.quiet else partial(print, file=sys.stderr),
         **{name: getattr(args, name) for name in names},
     )
-    if _leads():
-        print(json.dumps(_as_json(result), indent=2) if args.json else _summary(result))
+    if os.environ.get("RANK", "0") == "0":  # of the processes of torchrun one speaks
+        messages.answer(result.to_dict() if args.json else _summary(result))
     return 1 if result.broken else 0
 
 
@@ -174,17 +173,17 @@ def _read(args: argparse.Namespace) -> tuple[VideoList, VideoList | None]:
     from ..learning.datasets import read_dataset  # late: imports torch
     from ..learning.training.prepare import training_part, validation_part  # late: imports torch
 
-    common = {"layout": args.layout, "split": args.split, "videos": args.videos}
-    if args.subset is None:
-        train = training_part(args.data, classes=args.classes, **common)
-    else:
-        train = read_dataset(args.data, subset=args.subset, classes=args.classes, **common)
+    keywords = options.dataset_options(args)
+    subset = keywords.pop("subset")
+    read = training_part if subset is None else partial(read_dataset, subset=subset)
+    train = read(args.data, **keywords)
+    keywords["classes"] = train.classes
     where = args.data if args.val is None else args.val
     if args.val_subset is not None:
-        return train, read_dataset(where, subset=args.val_subset, classes=train.classes, **common)
+        return train, read_dataset(where, subset=args.val_subset, **keywords)
     if args.val is None and not args.hold_out:
         return train, None
-    return train, validation_part(where, classes=train.classes, optional=args.val is None, **common)
+    return train, validation_part(where, optional=args.val is None, **keywords)
 
 
 def _summary(result: FinetuneResult) -> str:
@@ -202,25 +201,12 @@ def _summary(result: FinetuneResult) -> str:
     return "\n".join(lines)
 
 
-def _as_json(result: FinetuneResult) -> dict[str, Any]:
-    return result.to_dict()
-
-
 def _workers() -> int:
     """Return a core for each decoding process, shared with the other training processes."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max((cores or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
-
-
-def _leads() -> bool:
-    return os.environ.get("RANK", "0") == "0"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    return max(options.cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
 
 
 def _say_quietly(text: str) -> None:
     """Say what went wrong, but not how far it is."""
     if "training goes on without it" in text:
-        _say(f"c3dhub: warning: {text}")
+        messages.say(f"warning: {text}")

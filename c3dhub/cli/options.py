@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from ..extraction.options import ComputeOptions, ExtractOptions
 
-if TYPE_CHECKING:
-    from ..extraction.extracting import FeatureExtractor
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+JSON, QUIET, OFFLINE = "print JSON", "no progress on stderr", "never touch the network"
+
+
+def add_flags(group: Any, **texts: str) -> None:
+    """Add switches, such as ``--no-cache`` for ``no_cache="keep no features"``."""
+    for name, text in texts.items():
+        group.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=text)
 
 
 def add_options(group: Any, *names: str) -> None:
@@ -23,29 +31,31 @@ def add_options(group: Any, *names: str) -> None:
 
 
 def chosen_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Return those options by keyword that a command has, beside what :func:`network_of` reads."""
+    """Return those options by keyword that a command has, beside what ``network_of`` reads."""
     known = {each.name for each in fields(ExtractOptions)}
     known -= {each.name for each in fields(ComputeOptions)}
     return {name: value for name, value in vars(args).items() if name in known}
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add which network is used and how it computes."""
-    model = parser.add_argument_group("model")
-    model.add_argument(
+def add_model(group: Any, *, random: str) -> None:
+    """Add ``--model`` and ``--random-weights``; ``random`` says what such weights are good for."""
+    group.add_argument(
         "--model",
         required=True,
         metavar="NAME",
         help="a name of `c3dhub list`, hf://org/repo@revision, or a folder that c3dhub wrote",
     )
-    model.add_argument(
-        "--random-weights",
-        action="store_true",
-        help="NAME is an architecture, "
-        "given random weights (seed 0): tries everything out, knows nothing",
+    add_flags(
+        group, random_weights=f"NAME is an architecture, given random weights (seed 0): {random}"
     )
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add which network is used and how it computes."""
+    model = parser.add_argument_group("model")
+    add_model(model, random="tries everything out, knows nothing")
     add_options(model, "device", "precision", "engine", "calibration", "batch_size")
-    model.add_argument("--offline", action="store_true", help="never touch the network")
+    add_flags(model, offline=OFFLINE)
 
 
 def add_dataset_options(parser: argparse.ArgumentParser) -> None:
@@ -67,29 +77,17 @@ def add_dataset_options(parser: argparse.ArgumentParser) -> None:
 
 def dataset_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return what :func:`c3dhub.read_dataset` takes beside the path."""
-    classes = None if args.classes is None else Path(args.classes)
-    chosen = {name: getattr(args, name) for name in ("layout", "subset", "split", "videos")}
-    return {**chosen, "classes": classes}
+    names = ("layout", "subset", "split", "videos", "classes")
+    return {name: getattr(args, name) for name in names}
 
 
-def network_of(args: argparse.Namespace) -> FeatureExtractor:
-    """Return the network that the options ask for, in its inference form."""
-    # All of this imports torch, for which no parser and no --help should wait.
-    import torch
-
-    from .. import hub
-
-    if args.random_weights:
-        torch.manual_seed(0)
-        say(f"{args.model}: random weights, for trying things out; the features mean nothing")
-        network = hub.create_model(args.model, device=args.device)
-    else:
-        network = hub.load(args.model, device=args.device, local_files_only=args.offline)
-    return network.prepared(
-        ComputeOptions(precision=args.precision, engine=args.engine, calibration=args.calibration)
-    )
+def shows_progress(args: argparse.Namespace) -> bool:
+    """Whether someone watches, and has not asked for quiet."""
+    return not args.quiet and sys.stderr.isatty()
 
 
-def say(text: str) -> None:
-    """Write one line of log to stderr."""
-    print(f"c3dhub: {text}", file=sys.stderr)
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,23 +1,12 @@
-"""The command that says what a model's features are worth on labelled videos: probe."""
+"""``c3dhub probe``: what a model's features are worth on labelled videos."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-import textwrap
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .options import (
-    add_dataset_options,
-    add_model_options,
-    add_options,
-    chosen_options,
-    dataset_options,
-    network_of,
-    say,
-)
+from . import messages, options
 from .outputs import plan_table
 
 if TYPE_CHECKING:
@@ -38,8 +27,8 @@ Labels that stand in file names become a list with the header path,label[,group]
 """
 
 
-def add_parsers(subparsers: Any) -> None:
-    """Register the commands of this module."""
+def add_parsers(subparsers: options.Subparsers) -> None:
+    """Register ``probe``."""
     parser = subparsers.add_parser(
         "probe",
         help="how well a simple classifier on a model's features knows your classes",
@@ -49,14 +38,13 @@ def add_parsers(subparsers: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_dataset_options(parser)
+    options.add_dataset_options(parser)
     _add_test_options(parser)
-    add_model_options(parser)
+    options.add_model_options(parser)
     _add_row_options(parser)
     output = parser.add_argument_group("output")
     output.add_argument("--confusion", metavar="FILE.csv", help="write the confusion matrix")
-    output.add_argument("--json", action="store_true", help="print JSON, every video included")
-    output.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    options.add_flags(output, json="print JSON, every video included", quiet=options.QUIET)
     parser.set_defaults(run=run_probe)
 
 
@@ -84,28 +72,26 @@ def _add_test_options(parser: argparse.ArgumentParser) -> None:
     test.add_argument(
         "--folds", type=int, metavar="N", help="cross-validate all of DATA in N folds (default: 5)"
     )
-    test.add_argument(
-        "--leave-one-group-out", action="store_true", help="cross-validate, one fold per group"
-    )
+    options.add_flags(test, leave_one_group_out="cross-validate, one fold per group")
     test.add_argument("--seed", type=int, default=0, metavar="N", help="of the folds (default: 0)")
 
 
 def _add_row_options(parser: argparse.ArgumentParser) -> None:
     rows = parser.add_argument_group("features of a video")
-    add_options(rows, "stages")
+    options.add_options(rows, "stages")
     rows.add_argument(
         "--pooling",
         choices=("mean", "max", "mean+max"),
         default="mean",
         help="over the clips of a video (default: mean)",
     )
-    add_options(rows, "clip_len", "clip_stride", "frame_stride", "fps")
+    options.add_options(rows, "clip_len", "clip_stride", "frame_stride", "fps")
     rows.add_argument(
         "--cache",
         metavar="FOLDER",
         help="where features are kept for the next time (default: C3DHUB_HOME/features)",
     )
-    rows.add_argument("--no-cache", action="store_true", help="keep no features")
+    options.add_flags(rows, no_cache="keep no features")
 
 
 def run_probe(args: argparse.Namespace) -> int:
@@ -116,10 +102,11 @@ def run_probe(args: argparse.Namespace) -> int:
     from ..learning.probing.data import DataChoice, read_parts  # late: imports torch
     from ..learning.probing.probing import probe, require_sklearn  # late: imports torch
     from ..learning.probing.task import Plan, Task  # late: imports torch
+    from .loading import network_of  # late: imports torch
 
     require_sklearn()
     whole = args.folds is not None or args.leave_one_group_out
-    choice = DataChoice(test_subset=args.test_subset, **dataset_options(args))
+    choice = DataChoice(test_subset=args.test_subset, **options.dataset_options(args))
     train, test = read_parts(
         args.data,
         test=args.test,
@@ -135,29 +122,27 @@ def run_probe(args: argparse.Namespace) -> int:
         test=test,
         model=network_of(args),
         cache=False if args.no_cache else args.cache or True,
-        progress=not args.quiet and sys.stderr.isatty(),
+        progress=options.shows_progress(args),
         **{name: getattr(args, name) for name in names},
-        **chosen_options(args),
+        **options.chosen_options(args),
     )
     if table is not None:
         found.write_confusion(table)
     _report(found)
-    print(json.dumps(found.to_dict(), indent=2) if args.json else shown(found))
+    messages.answer(found.to_dict() if args.json else shown(found))
     return 1 if found.broken else 0
 
 
 def _report(found: ProbeResult) -> None:
     """Say on stderr what a reader of the figures should know."""
     for text in (*found.warnings[:_MOST_WARNINGS], *found.notes):
-        say(f"warning: {text}")
+        messages.say(f"warning: {text}")
     if len(found.warnings) > _MOST_WARNINGS:
         beyond = len(found.warnings) - _MOST_WARNINGS
-        say(f"warning: ... and such warnings about {beyond} more videos; --json lists all")
-    if found.broken:
-        total = len(found.broken) + len(found)
-        say(f"{len(found.broken)} of {total} videos cannot be read and are left out:")
-        for broken in found.broken:
-            say(f"  {broken.path}: {broken.reason}")
+        messages.say(f"warning: ... and such warnings about {beyond} more videos; --json lists all")
+    broken = [f"{each.path}: {each.reason}" for each in found.broken]
+    total = len(broken) + len(found)
+    messages.say_videos(broken, of=total, fate="cannot be read and are left out")
 
 
 def shown(found: ProbeResult) -> str:
@@ -195,8 +180,7 @@ def _worst(found: ProbeResult) -> list[str]:
 
 def _recall(found: ProbeResult, number: int) -> str:
     count = int(found.counts[number])
-    share = f"{found.recall[number]:7.1%}" if count else f"{'-':>7s}"
-    return f"{count:8d} {share}"
+    return f"{count:8d} {messages.percent(float(found.recall[number]) if count else None)}"
 
 
 def _summary(found: ProbeResult) -> list[str]:
@@ -210,8 +194,8 @@ def _summary(found: ProbeResult) -> list[str]:
         f"clips), {counts if len(found.chosen) > 1 else next(iter(chosen))}"
     )
     return [
-        *textwrap.wrap(what, width=98, subsequent_indent="  "),
-        *textwrap.wrap(f"protocol: {found.protocol}", width=98, subsequent_indent="  "),
+        *messages.wrapped(what),
+        *messages.wrapped(f"protocol: {found.protocol}"),
         f"accuracy {found.accuracy:6.1%}   {found.n_correct} of {len(found)} videos, "
         f"95 % interval {low:.1%} to {high:.1%}",
         f"chance   {found.chance:6.1%}   always the most frequent class",

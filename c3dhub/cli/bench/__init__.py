@@ -8,9 +8,9 @@ together into the figures of ``figures.py``, which ``report.py`` shows.
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from ..options import say
+from .. import options
+from ..messages import say
 
 _DESCRIPTION = """\
 Measure a model on this machine in every precision and engine that the installation serves, in
@@ -18,7 +18,7 @@ turn, and recommend one. With a VIDEO also decoding alone and everything togethe
 a minute; run it on an idle machine."""
 
 
-def add_parsers(subparsers: Any) -> None:
+def add_parsers(subparsers: options.Subparsers) -> None:
     """Register ``bench``."""
     bench = subparsers.add_parser(
         "bench",
@@ -27,30 +27,17 @@ def add_parsers(subparsers: Any) -> None:
         epilog="example: c3dhub bench match.mp4 --model resnet50_kinetics --accuracy",
     )
     bench.add_argument("video", nargs="?", metavar="VIDEO", help="footage like yours")
-    bench.add_argument(
-        "--model",
-        required=True,
-        metavar="NAME",
-        help="a name of `c3dhub list`, hf://org/repo@revision, or a folder that c3dhub wrote",
-    )
-    bench.add_argument(
-        "--random-weights",
-        action="store_true",
-        help="NAME is an architecture, given random weights (seed 0): as fast as trained ones, "
-        "but its errors are not theirs",
-    )
-    bench.add_argument(
-        "--accuracy",
-        action="store_true",
-        help="also what each form loses in every stage, on VIDEO, against float32",
+    options.add_model(bench, random="as fast as trained ones, but its errors are not theirs")
+    options.add_flags(
+        bench, accuracy="also what each form loses in every stage, on VIDEO, against float32"
     )
     bench.add_argument(
         "--repeats", type=int, default=5, metavar="N", help="rounds at most (default: 5)"
     )
     bench.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1 (default: the best)")
-    bench.add_argument("--offline", action="store_true", help="never touch the network")
-    bench.add_argument("--json", action="store_true", help="print one line of JSON")
-    bench.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    options.add_flags(
+        bench, offline=options.OFFLINE, json="print one line of JSON", quiet=options.QUIET
+    )
     bench.set_defaults(run=run_bench)
 
 
@@ -60,11 +47,10 @@ def run_bench(args: argparse.Namespace) -> int:
         raise ValueError("--accuracy needs a VIDEO: errors on anything but footage mean nothing")
     if args.repeats < 1:
         raise ValueError(f"--repeats is {args.repeats}; it must be at least 1")
-    # Only now: these import torch, for which no parser should wait.
-    from ...video import open_video
-    from .forms import load_plain
-    from .one_model import measure_model
-    from .report import report
+    from ...video import open_video  # late: imports av
+    from ..loading import load_plain  # late: imports torch
+    from .one_model import measure_model  # late: imports torch
+    from .report import report  # late: imports torch
 
     if args.video is not None:
         open_video(args.video).close()  # before weights are fetched

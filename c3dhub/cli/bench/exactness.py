@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...clips.reading import read_clips
@@ -16,6 +17,7 @@ from ...video import open_video
 
 _BATCH = 4  # all stages at once take memory
 _SPREAD_SECONDS = 60.0
+_TINY = 1e-12  # in the place of the length of a row of zeros
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,8 @@ class StageError:
 def compare_rows(found: Tensor, reference: Tensor) -> StageError:
     """Compare features (N, D) row by row; both may be of any floating point dtype."""
     a, b = found.double(), reference.double()
-    tiny = 1e-12
-    length = b.norm(dim=1).clamp_min(tiny)
-    relative = (a - b).norm(dim=1) / length
-    cosine = (a * b).sum(dim=1) / (length * a.norm(dim=1).clamp_min(tiny))
+    relative = (a - b).norm(dim=1) / b.norm(dim=1).clamp_min(_TINY)
+    cosine = F.cosine_similarity(a, b, eps=_TINY)
     return StageError(
         relative_mean=float(relative.mean()),
         relative_worst=float(relative.max()),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.version import __version__
+from ..options import cores
 from .timing import Key, Timing
 
 STEADY = 0.85
@@ -105,7 +105,7 @@ class Measured:
 
 def machine(device: str) -> dict[str, Any]:
     """Describe the machine: processor, cores this process may use, device."""
-    return {"cpu": _cpu_name(), "cores": _cores(), "device": device}
+    return {"cpu": _cpu_name(), "cores": cores(), "device": device}
 
 
 def _cpu_name() -> str:
@@ -116,9 +116,3 @@ def _cpu_name() -> str:
     except OSError:
         pass  # not Linux
     return platform.processor() or platform.machine() or "unknown"
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -13,7 +13,6 @@ from ...base.choices import Engine, Precision
 from ...extraction.engines import native_bfloat16
 from ...extraction.extracting import FeatureExtractor
 from ...extraction.options import ComputeOptions
-from ...hub import create_model, load
 
 KNOWN_FORMS = (
     ("float32", "torch"),
@@ -82,19 +81,3 @@ def make_form(network: FeatureExtractor, *, precision: str, engine: str) -> Feat
     return network.prepared(
         ComputeOptions(precision=cast("Precision", precision), engine=cast("Engine", engine))
     )
-
-
-def load_plain(
-    name: str, *, random_weights: bool = False, device: str | None = None, offline: bool = False
-) -> FeatureExtractor:
-    """Return the plain network, frozen and in eval mode.
-
-    With ``random_weights`` ``name`` may be an architecture; seed 0, so that two processes have the
-    same network.
-    """
-    if not random_weights:
-        return load(name, device=device, local_files_only=offline)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = create_model(name, device=device)
-    return network.eval().requires_grad_(False)

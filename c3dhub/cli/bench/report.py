@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from ..messages import aligned
 from .figures import Figure, Measured
 from .one_model import LEAST_COSINE
 
@@ -86,19 +85,6 @@ def _recommendation(found: Measured) -> list[str]:
     ]
     if not video:
         lines.append("a VIDEO would show decoding, the whole job, and errors that mean something")
-    return lines
-
-
-def aligned(rows: Sequence[Sequence[str]], *, left: int = 2) -> list[str]:
-    """Return lines of equally wide columns, the first ``left`` of them aligned to the left."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if index < left else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
     return lines
 
 

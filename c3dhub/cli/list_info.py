@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from ..base.errors import C3DHubError, near_matches
 from ..registry.config import InputContract
 from ..registry.entries import ModelEntry, Source
 from ..registry.manifest import list_models, load_manifest, model_info
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+from . import messages, options
 
 WIDTH = 100
 _HEADINGS = (
     "name", "architecture", "data", "classes", "clip", "dim", "params", "GFLOPs", "metric",
-    "status",
+    "status  ",
 )  # fmt: skip
 _STATUSES = {
     "bundled": "bundled = comes with c3dhub",
     "download": "download = fetched by itself",
     "manual": "manual = fetched by hand, see c3dhub info NAME",
 }
-_TEXT_COLUMNS = ("name", "architecture", "data", "status")
+_TEXT_COLUMNS = 3  # the first ones
 
 
-def add_parsers(subparsers: Subparsers) -> None:
+def add_parsers(subparsers: options.Subparsers) -> None:
     """Register ``list`` and ``info``."""
     listing = subparsers.add_parser(
         "list", help="list the models", description="List the models that c3dhub knows."
@@ -39,7 +36,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     listing.add_argument(
         "pattern", nargs="?", default="*", metavar="PATTERN", help="glob, e.g. 'resnet*'"
     )
-    listing.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options.add_flags(listing, json="print JSON instead of a table")
     listing.set_defaults(run=run_list)
     info = subparsers.add_parser(
         "info",
@@ -47,30 +44,27 @@ def add_parsers(subparsers: Subparsers) -> None:
         description="Describe one model: stages, input, accuracy, weights, classes, licence.",
     )
     info.add_argument("name", metavar="NAME", help="a name from `c3dhub list`")
-    info.add_argument("--json", action="store_true", help="print JSON with every class name")
+    options.add_flags(info, json="print JSON with every class name")
     info.set_defaults(run=run_info)
 
 
-def run_list(arguments: argparse.Namespace) -> int:
+def run_list(args: argparse.Namespace) -> int:
     """Print a table or a JSON list of the models that match a pattern."""
     entries = load_manifest()
-    found = [entries[name] for name in list_models(arguments.pattern)]
+    found = [entries[name] for name in list_models(args.pattern)]
     if not found:
         raise C3DHubError(
-            f"no model matches {arguments.pattern!r}; a pattern covers the whole name, as in "
-            f"'resnet*'.{near_matches(arguments.pattern.strip('*'), entries)}"
+            f"no model matches {args.pattern!r}; a pattern covers the whole name, as in "
+            f"'resnet*'.{near_matches(args.pattern.strip('*'), entries)}"
         )
-    if arguments.json:
-        print(json.dumps([_summary(entry) for entry in found], indent=2))
-    else:
-        print("\n".join(_table(found)))
+    messages.answer([*map(_summary, found)] if args.json else "\n".join(_table(found)))
     return 0
 
 
-def run_info(arguments: argparse.Namespace) -> int:
+def run_info(args: argparse.Namespace) -> int:
     """Print everything about one model."""
-    entry = model_info(arguments.name)
-    print(json.dumps(entry.to_dict(), indent=2) if arguments.json else "\n".join(_page(entry)))
+    entry = model_info(args.name)
+    messages.answer(entry.to_dict() if args.json else "\n".join(_page(entry)))
     return 0
 
 
@@ -93,29 +87,22 @@ def _table(entries: list[ModelEntry]) -> list[str]:
     """Return aligned lines, then what the short forms mean."""
     notes: dict[str, str] = {}
     rows = [_HEADINGS, *(_row(entry, notes) for entry in entries)]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = [_aligned(row, widths) for row in rows]
+    heading, *lines = messages.aligned(rows, left=_TEXT_COLUMNS, gap=" ")
     names = [f"{short} = {data}" for short, data in _data_names(entries).items()]
+    found = {entry.status for entry in entries}
+    statuses = [text for status, text in _STATUSES.items() if status in found]
     legend = [
         f"data: {'; '.join(names)}",
         "clip: frames per clip; dim: pooled features; GFLOPs: per clip; params in millions",
         *(f"metric {mark}: {text}" for text, mark in notes.items()),
-        _status_legend(entries),
+        f"status: {'; '.join(statuses)}",
     ]
-    wrapped = (textwrap.wrap(line, WIDTH, subsequent_indent="  ") for line in legend)
-    return [_bold(lines[0]), *lines[1:], "", *(line for block in wrapped for line in block)]
-
-
-def _status_legend(entries: list[ModelEntry]) -> str:
-    found = {entry.status for entry in entries}
-    shown = [text for status, text in _STATUSES.items() if status in found]
-    return f"status: {'; '.join(shown)}"
-
-
-def _aligned(row: Iterable[str], widths: Iterable[int]) -> str:
-    cells = zip(row, widths, _HEADINGS, strict=True)
-    aligned = (c.ljust(w) if heading in _TEXT_COLUMNS else c.rjust(w) for c, w, heading in cells)
-    return " ".join(aligned).rstrip()
+    return [
+        _bold(heading),
+        *lines,
+        "",
+        *(line for text in legend for line in messages.wrapped(text, width=WIDTH)),
+    ]
 
 
 def _row(entry: ModelEntry, notes: dict[str, str]) -> tuple[str, ...]:
@@ -136,7 +123,7 @@ def _row(entry: ModelEntry, notes: dict[str, str]) -> tuple[str, ...]:
         f"{entry.parameters / 1e6:.1f}",
         f"{entry.gflops:.1f}",
         metric,
-        entry.status,
+        f"{entry.status:8}",  # of one width, so that they begin below one another
     )
 
 

@@ -1,160 +1,133 @@
-"""``c3dhub download``, ``convert``, ``verify`` and ``cache``: weights on this disk."""
+"""``c3dhub download``, ``convert`` and ``verify``: weights on this disk."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import C3DHubError, UnknownModelError, near_matches
+from ..base.files import sha256_of
 from ..base.progress import human_bytes
 from ..registry.manifest import list_models, load_manifest, model_info
-from ..weights.cache import Cache
-from . import cache as cache_commands
-from .cache import add_json, report_failures, say
+from . import messages, options
 
 if TYPE_CHECKING:
     from ..weights.convert import Converted
     from ..weights.pins import Pins
 
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-
-def add_parsers(subparsers: Subparsers) -> None:
-    """Register ``download``, ``convert``, ``verify`` and ``cache``."""
-    _add_download(subparsers)
-    _add_convert(subparsers)
-    _add_verify(subparsers)
-    cache_commands.add_parsers(subparsers)
-
-
-def _add_download(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser(
+def add_parsers(subparsers: options.Subparsers) -> None:
+    """Register ``download``, ``convert`` and ``verify``."""
+    download = subparsers.add_parser(
         "download",
         help="fetch weights into the cache",
         description="Fetch weights into the cache and say where they lie.",
     )
-    parser.add_argument("names", nargs="+", metavar="NAME", help="a name or a glob: 'resnet1*'")
-    add_json(parser)
-    parser.set_defaults(run=run_download)
-
-
-def _add_convert(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser(
+    download.add_argument("names", nargs="+", metavar="NAME", help="a name or a glob: 'resnet1*'")
+    convert = subparsers.add_parser(
         "convert",
         help="take over a released checkpoint that you fetched",
         description="Tell the model of a released checkpoint by its keys and shapes and write it "
         "as safetensors: into the cache, so that the model loads by its name from then on.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="e.g. resnet-50-kinetics.pth")
-    parser.add_argument("--name", help="the model it is; decides between models alike")
-    parser.add_argument(
+    convert.add_argument("file", type=Path, metavar="FILE", help="e.g. resnet-50-kinetics.pth")
+    convert.add_argument("--name", help="the model it is; decides between models alike")
+    convert.add_argument(
         "-o", "--output", type=Path, metavar="DIR",
         help="write model.safetensors and config.json there and leave the cache alone",
     )  # fmt: skip
-    add_json(parser)
-    parser.set_defaults(run=run_convert)
-
-
-def _add_verify(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser(
+    verify = subparsers.add_parser(
         "verify",
         help="check weights byte by byte",
         description="Hash weights and compare with what is pinned; for a path, compare the "
         "tensors with its config too. Without an argument everything is checked: what is in the "
         "cache and what comes with c3dhub.",
     )
-    parser.add_argument("items", nargs="*", metavar="NAME|PATH", help="a model, folder or file")
-    add_json(parser)
-    parser.set_defaults(run=run_verify)
+    verify.add_argument("items", nargs="*", metavar="NAME|PATH", help="a model, folder or file")
+    for parser, run in ((download, run_download), (convert, run_convert), (verify, run_verify)):
+        options.add_flags(parser, json=options.JSON)
+        parser.set_defaults(run=run)
 
 
-def run_download(arguments: argparse.Namespace) -> int:
+def run_download(args: argparse.Namespace) -> int:
     """Fetch models; the ones that fail do not keep the others from being fetched."""
-    from ..weights import ensure  # late: imports torch
+    from ..weights import ensure  # late: imports http.client
 
     rows: list[dict[str, Any]] = []
-    for name in _expand(arguments.names):
+    for name in _expand(args.names):
         try:
             found = ensure(model_info(name))
         except C3DHubError as error:
             rows.append({"name": name, "error": str(error)})
-            say(f"c3dhub: error: {error}")
+            messages.say(f"error: {error}")
             continue
         if model_info(name).bundled is not None:
-            say(f"c3dhub: {name} {found.origin}: there is nothing to download")
-        rows.append(
-            {
-                "name": name,
-                "path": str(found.path),
-                "sha256": found.sha256,
-                "origin": found.origin,
-            }
-        )
-        if not arguments.json:
+            messages.say(f"{name} {found.origin}: there is nothing to download")
+        where = {"path": str(found.path), "sha256": found.sha256, "origin": found.origin}
+        rows.append({"name": name, **where})
+        if not args.json:
             print(f"{name}  {found.path}", flush=True)
-    if arguments.json:
-        print(json.dumps(rows, indent=2))
-    return report_failures([row["name"] for row in rows if "error" in row], of=len(rows))
+    if args.json:
+        messages.answer(rows)
+    return messages.exit_code([row["name"] for row in rows if "error" in row], of=len(rows))
 
 
-def run_convert(arguments: argparse.Namespace) -> int:
+def run_convert(args: argparse.Namespace) -> int:
     """Convert a file into the cache, or into a folder."""
-    if arguments.output is not None:
-        from ..base.files import sha256_of  # late: imports torch
+    if args.output is not None:
         from ..networks.saving import write_pretrained  # late: imports torch
         from ..weights.convert import convert_checkpoint  # late: imports torch
 
-        converted = convert_checkpoint(arguments.file, name=arguments.name)
+        converted = convert_checkpoint(args.file, name=args.name)
         weights, _ = write_pretrained(
-            converted.state,
-            converted.entry.config,
-            arguments.output,
-            metadata=converted.metadata,
+            converted.state, converted.entry.config, args.output, metadata=converted.metadata
         )
         sha256 = sha256_of(weights)
     else:
-        from ..weights.release_files import convert_into_cache  # late: imports torch
+        from ..weights.cache import Cache  # late: imports http.client
+        from ..weights.release_files import convert_into_cache  # late: imports http.client
 
         cache = Cache.default()
-        converted, pin, before = convert_into_cache(arguments.file, cache, name=arguments.name)
+        converted, pin, before = convert_into_cache(args.file, cache, name=args.name)
         weights, sha256 = cache.weights(converted.entry.name), pin.sha256
         _say_replaced(converted, sha256, before)
-    _print_conversion(converted, weights, sha256, as_json=arguments.json)
+    _print_conversion(converted, weights, sha256, as_json=args.json)
     return 0
 
 
 def _say_replaced(converted: Converted, sha256: str, before: Pins) -> None:
     name = converted.entry.name
     if before.source is not None and before.source.sha256 != converted.source_sha256:
-        say(
-            f"c3dhub: note: {name} was pinned to another file before (sha256 "
+        messages.say(
+            f"note: {name} was pinned to another file before (sha256 "
             f"{before.source.sha256}, from {before.source.location}); it is now pinned to this one"
         )
     elif before.source is None and before.weights is not None and before.weights.sha256 != sha256:
-        say(
-            f"c3dhub: note: other weights were pinned for {name} before (sha256 "
+        messages.say(
+            f"note: other weights were pinned for {name} before (sha256 "
             f"{before.weights.sha256}); they were replaced by these"
         )
 
 
 def _print_conversion(converted: Converted, weights: Path, sha256: str, *, as_json: bool) -> None:
-    facts = {
-        "name": converted.entry.name,
-        "path": str(weights),
-        "sha256": sha256,
-        "source": str(converted.source),
-        "source_sha256": converted.source_sha256,
-        "source_size": converted.source_size,
-        "prefix": converted.prefix,
-    }
-    if as_json:
-        print(json.dumps({**facts, "notes": list(converted.notes)}, indent=2))
-        return
     entry = converted.entry
+    if as_json:
+        facts = {
+            "name": entry.name,
+            "path": str(weights),
+            "sha256": sha256,
+            "source": str(converted.source),
+            "source_sha256": converted.source_sha256,
+            "source_size": converted.source_size,
+            "prefix": converted.prefix,
+            "notes": converted.notes,
+        }
+        messages.answer(facts)
+        return
     print(f"{converted.source}: {entry.name} ({entry.title}, {entry.data})")
     print(f"  file     {human_bytes(converted.source_size)}, sha256 {converted.source_sha256}")
     print(f"  written  {weights}")
@@ -163,23 +136,21 @@ def _print_conversion(converted: Converted, weights: Path, sha256: str, *, as_js
         print(f"  note     {note}")
 
 
-def run_verify(arguments: argparse.Namespace) -> int:
+def run_verify(args: argparse.Namespace) -> int:
     """Check items, or all that is in the cache."""
-    from ..weights.verify import verify, verify_all  # late: imports torch
+    from ..weights.cache import Cache  # late: imports http.client
+    from ..weights.verify import verify, verify_all  # late: imports http.client
 
     cache = Cache.default()
-    if arguments.items:
-        verdicts = [verify(item, cache) for item in arguments.items]
-    else:
-        verdicts = verify_all(cache)
-    if arguments.json:
-        print(json.dumps([asdict(verdict) for verdict in verdicts], indent=2))
+    verdicts = [verify(item, cache) for item in args.items] if args.items else verify_all(cache)
+    if args.json:
+        messages.answer([asdict(verdict) for verdict in verdicts])
     elif not verdicts:
-        say(f"{cache.root}: nothing to verify, the cache is empty")
+        print(f"{cache.root}: nothing to verify, the cache is empty", file=sys.stderr)
     else:
         for verdict in verdicts:
             print(f"{'ok' if verdict.ok else 'FAILED':<8}{verdict.item}: {verdict.detail}")
-    return report_failures(
+    return messages.exit_code(
         [verdict.item for verdict in verdicts if not verdict.ok], of=len(verdicts)
     )
 
