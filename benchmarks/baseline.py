@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from c3dhub.extraction.extracting import FeatureExtractor
+from c3dhub.extraction.feature_extractor import FeatureExtractor
 
 MEAN = (114.7748, 107.7354, 99.4750)  # of ActivityNet, RGB, 0 to 255
 SIDE = 112

@@ -28,7 +28,7 @@ from c3dhub.cli.bench.workloads import (
     warm_up,
 )
 from c3dhub.extract import extract_many
-from c3dhub.extraction.extracting import FeatureExtractor
+from c3dhub.extraction.feature_extractor import FeatureExtractor
 
 PLAIN = "plain, batch 1"
 PLAIN_BATCHED = "plain, batched"

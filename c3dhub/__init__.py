@@ -46,8 +46,8 @@ if TYPE_CHECKING:  # ``as``: what type checkers take for public
     from .learning.datasets import read_dataset as read_dataset
     from .learning.evaluation import Evaluation as Evaluation
     from .learning.evaluation import evaluate as evaluate
+    from .learning.probing.probe_result import ProbeResult as ProbeResult
     from .learning.probing.probing import probe as probe
-    from .learning.probing.scores import ProbeResult as ProbeResult
     from .learning.probing.transformer import VideoFeatures as VideoFeatures
     from .learning.training import finetune as finetune
     from .registry.config import InputContract as InputContract
@@ -75,7 +75,7 @@ _MODULES = {
     "ModelConfig": "registry.config",
     "ModelEntry": "registry.manifest",
     "OutputOptions": "extraction.options",
-    "ProbeResult": "learning.probing.scores",
+    "ProbeResult": "learning.probing.probe_result",
     "ReadOptions": "extraction.options",
     "TrainingError": "base.errors",
     "UnknownModelError": "base.errors",

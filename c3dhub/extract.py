@@ -1,6 +1,6 @@
 """The main job, with a model by name or at hand: features of videos, and their classes.
 
-What happens inside is told in ``extraction/extracting.py``; the options are declared in
+What happens inside is told in ``extraction/feature_extractor.py``; the options are declared in
 ``extraction/options.py``.
 """
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .base.errors import C3DHubError
-from .extraction.extracting import FeatureExtractor, extract, extract_one, ready
+from .extraction.clip_network import ClipNetwork
+from .extraction.feature_extractor import FeatureExtractor, extract, extract_one, ready
 from .extraction.features import Features
-from .extraction.network import ClipNetwork
 from .extraction.options import (
     ClassifyKeywords,
     ComputeOptions,

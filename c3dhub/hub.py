@@ -13,7 +13,7 @@ from .base.choices import Engine, Precision
 from .base.devices import resolve_device
 from .base.errors import UnknownModelError, near_matches
 from .extraction.engines import resolve
-from .extraction.extracting import FeatureExtractor
+from .extraction.feature_extractor import FeatureExtractor
 from .extraction.options import ComputeOptions
 from .networks import ARCHITECTURES, VideoNetwork, build
 from .registry.config import InputContract, ModelConfig

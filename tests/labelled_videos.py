@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from make_video import Image, write_video
 
-from c3dhub.extraction.extracting import extract
+from c3dhub.extraction.feature_extractor import extract
 from c3dhub.learning.datasets import VideoItem, VideoList
-from c3dhub.learning.probing import frozen
+from c3dhub.learning.probing import frozen_features as frozen
 
 COLOURS = {"blue": (0.2, 0.3, 1.0), "green": (0.3, 1.0, 0.2), "red": (1.0, 0.2, 0.3)}
 

@@ -14,8 +14,8 @@ from typing import Any, get_args, get_origin
 
 from c3dhub.registry.config import InputContract
 from c3dhub.registry.entries import ModelName
+from c3dhub.registry.json_fields import fields_of, is_optional, rule_of
 from c3dhub.registry.manifest_file import SCHEMA_VERSION, Data, Manifest, Model
-from c3dhub.registry.reading import fields_of, is_optional, rule_of
 
 _BETWEEN_FIELDS: dict[type, dict[str, Any]] = {
     Manifest: {"properties": {"schema_version": {"const": SCHEMA_VERSION}}},

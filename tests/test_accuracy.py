@@ -14,7 +14,7 @@ from golden_weights import deterministic_state, released_files
 
 from c3dhub.extract import extract_features
 from c3dhub.extraction.engines import precision
-from c3dhub.extraction.extracting import FeatureExtractor
+from c3dhub.extraction.feature_extractor import FeatureExtractor
 from c3dhub.extraction.options import ComputeOptions
 from c3dhub.hub import create_model
 

@@ -13,7 +13,7 @@ import pytest
 
 from c3dhub.base.errors import CheckpointError, WeightsUnavailableError
 from c3dhub.base.files import sha256_of
-from c3dhub.base.home import cache_home
+from c3dhub.base.places import cache_home
 from c3dhub.weights import cache as cache_module
 from c3dhub.weights.cache import Cache, confirm
 from c3dhub.weights.pins import Pins, SourcePin, WeightsPin

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from c3dhub.base.errors import CheckpointError
-from c3dhub.weights.convert.checkpoint import Checkpoint, read_checkpoint
+from c3dhub.weights.convert.checkpoint_file import Checkpoint, read_checkpoint
 
 STATE = {"conv.weight": torch.arange(6.0).reshape(2, 3), "conv.bias": torch.ones(2)}
 BOTH_FORMATS = pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])

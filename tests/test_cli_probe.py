@@ -13,7 +13,7 @@ from labelled_videos import COLOURS, coloured_folder
 from c3dhub.cli import main
 from c3dhub.cli.probe import shown
 from c3dhub.learning.datasets import VideoItem
-from c3dhub.learning.probing.scores import ProbeResult
+from c3dhub.learning.probing.probe_result import ProbeResult
 from c3dhub.networks import VideoNetwork
 
 

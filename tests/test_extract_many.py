@@ -21,8 +21,8 @@ from c3dhub.base.errors import VideoError
 from c3dhub.clips.reading import ClipSpan
 from c3dhub.clips.rule import ClipRule
 from c3dhub.extract import extract_features, extract_many
+from c3dhub.extraction.clip_network import Rows
 from c3dhub.extraction.features import Features
-from c3dhub.extraction.network import Rows
 from c3dhub.extraction.options import ReadOptions
 from c3dhub.extraction.pipeline import Batch, Ended, Opened, Reading, compute, read_batches
 from c3dhub.networks import VideoNetwork

@@ -155,8 +155,8 @@ def test_resume_can_be_insisted_on_or_ruled_out(data: Path, model: Path, tmp_pat
 def test_a_damaged_checkpoint_is_an_error(
     data: Path, model: Path, tmp_path: Path, name: str, content: bytes
 ) -> None:
-    from c3dhub.learning.training.folder import restore
     from c3dhub.learning.training.prepare import prepare_network
+    from c3dhub.learning.training.run_folder import restore
 
     result = c3dhub.finetune(
         data, model=model, output=tmp_path, **{**RUN, "epochs": 1, "begin_at": "fc"}

@@ -148,9 +148,9 @@ def test_threads_may_share_a_form(form: CompiledNetwork) -> None:
 def test_only_the_last_few_shapes_stay_compiled(
     form: CompiledNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from c3dhub.extraction.engines import compiled
+    from c3dhub.extraction.engines import openvino_network
 
-    monkeypatch.setattr(compiled, "_MOST_PLANS", 2)
+    monkeypatch.setattr(openvino_network, "_MOST_PLANS", 2)
     form._plans.clear()
     for frames in (1, 2, 3):
         form(torch.rand(1, 3, frames, 16, 16))

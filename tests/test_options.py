@@ -15,7 +15,7 @@ from make_video import write_video
 
 import c3dhub
 from c3dhub import ClipOptions, ComputeOptions, ExtractOptions, OutputOptions, ReadOptions
-from c3dhub.cli.options import add_options
+from c3dhub.cli.arguments import add_options
 from c3dhub.extraction.options import (
     ClassifyKeywords,
     EvaluateKeywords,

@@ -13,7 +13,7 @@ import torch
 
 from c3dhub.base.files import sha256_of
 from c3dhub.extraction import engines
-from c3dhub.extraction.engines import conversion, prepared_models
+from c3dhub.extraction.engines import openvino_conversion, openvino_store
 from c3dhub.extraction.options import ComputeOptions
 from c3dhub.hub import create_model
 from c3dhub.networks import VideoNetwork
@@ -27,7 +27,7 @@ CLIPS = torch.rand(1, 3, 16, 112, 112, generator=torch.Generator().manual_seed(0
 def conversions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that grows whenever a network is converted."""
     made: list[str] = []
-    convert = conversion.to_openvino
+    convert = openvino_conversion.to_openvino
 
     def counted(form: VideoNetwork, *, clip_shape: tuple[int, int, int]) -> Any:
         made.append(form.config.name)
@@ -154,9 +154,9 @@ def test_a_write_that_fails_leaves_nothing(
 
 
 def test_a_writer_replaces_what_another_left(tmp_path: Path) -> None:
-    model = conversion.to_openvino(fresh(), clip_shape=(4, 16, 16))
+    model = openvino_conversion.to_openvino(fresh(), clip_shape=(4, 16, 16))
     for note in ("first", "second"):
-        prepared_models._write(tmp_path / "key", {"note": note}, model)
+        openvino_store._write(tmp_path / "key", {"note": note}, model)
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
     assert json.loads((tmp_path / "key" / "entry.json").read_text())["recipe"] == {"note": "second"}
 
@@ -164,4 +164,4 @@ def test_a_writer_replaces_what_another_left(tmp_path: Path) -> None:
 def test_versions_and_calibration_are_part_of_the_key() -> None:
     base = {"weights": "a", "calibration": None, "versions": {"openvino": "1"}}
     others = [{**base, "calibration": "bundled"}, {**base, "versions": {"openvino": "2"}}]
-    assert len({prepared_models._key(recipe) for recipe in [base, *others]}) == 3
+    assert len({openvino_store._key(recipe) for recipe in [base, *others]}) == 3

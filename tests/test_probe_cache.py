@@ -135,7 +135,7 @@ def test_a_killed_run_keeps_what_it_had(
     paths: list[Path], model: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = (
-        "import sys, time, c3dhub.learning.probing.frozen as frozen\n"
+        "import sys, time, c3dhub.learning.probing.frozen_features as frozen\n"
         "from c3dhub import VideoFeatures\n"
         "original = frozen.extract\n"
         "def slow(*given, **options):\n"

@@ -19,9 +19,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from c3dhub.base.errors import DatasetError
 from c3dhub.learning.datasets import VideoItem, VideoList
 from c3dhub.learning.probing import classifiers
-from c3dhub.learning.probing.data import with_groups
 from c3dhub.learning.probing.folds import Fold, group_numbers, plan_folds
-from c3dhub.learning.probing.scores import ProbeResult
+from c3dhub.learning.probing.probe_result import ProbeResult
+from c3dhub.learning.probing.train_and_test import with_groups
 
 # Groups and folds
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..base.errors import near_matches
 from ..base.progress import human_bytes
 from ..registry.manifest import load_manifest
-from . import messages, options
+from . import arguments, messages
 
 if TYPE_CHECKING:
     from ..weights.cache import Cache
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 PREPARED, FEATURES = "(openvino)", "(features)"
 
 
-def add_parsers(subparsers: options.Subparsers) -> None:
+def add_parsers(subparsers: arguments.Subparsers) -> None:
     """Register ``cache`` and its actions."""
     parser = subparsers.add_parser(
         "cache",
         help="list, measure or empty the cache",
         description="Show what is in the cache (C3DHUB_HOME) or remove it.",
     )
-    options.add_flags(parser, json=options.JSON)
+    arguments.add_flags(parser, json=arguments.JSON)
     parser.set_defaults(run=run_cache_list)
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     for name, run, text in (
@@ -39,11 +39,11 @@ def add_parsers(subparsers: options.Subparsers) -> None:
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         # SUPPRESS: a default here would undo `c3dhub cache --json list`.
         action.add_argument(
-            "--json", action="store_true", default=argparse.SUPPRESS, help=options.JSON
+            "--json", action="store_true", default=argparse.SUPPRESS, help=arguments.JSON
         )
         action.set_defaults(run=run)
     action.add_argument("names", nargs="*", metavar="NAME", help="as `c3dhub cache` lists them")
-    options.add_flags(
+    arguments.add_flags(
         action,
         all="remove everything",
         prepared="remove what was prepared for OpenVINO; it is made again when needed",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..base.errors import FeaturesError, ManifestError
 from ..registry.manifest import shipped_manifest
 from ..registry.sample import Shown, sample_shown, sample_video
-from . import messages, options
+from . import arguments, messages
 from .outputs import plan_outputs
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ Go on in Python:
 This small model knows rendered motion only; `c3dhub list` shows those for real work."""
 
 
-def add_parsers(subparsers: options.Subparsers) -> None:
+def add_parsers(subparsers: arguments.Subparsers) -> None:
     """Register ``demo``."""
     parser = subparsers.add_parser(
         "demo",
@@ -39,8 +39,8 @@ def add_parsers(subparsers: options.Subparsers) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", help=f"where the features are written (default: {OUTPUT})"
     )
-    options.add_options(parser, "device")
-    options.add_flags(parser, path="print the sample video's path alone", json=options.JSON)
+    arguments.add_options(parser, "device")
+    arguments.add_flags(parser, path="print the sample video's path alone", json=arguments.JSON)
     parser.set_defaults(run=run_demo)
 
 

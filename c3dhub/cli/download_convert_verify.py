@@ -13,14 +13,14 @@ from ..base.errors import C3DHubError, UnknownModelError, near_matches
 from ..base.files import sha256_of
 from ..base.progress import human_bytes
 from ..registry.manifest import list_models, load_manifest, model_info
-from . import messages, options
+from . import arguments, messages
 
 if TYPE_CHECKING:
     from ..weights.convert import Converted
     from ..weights.pins import Pins
 
 
-def add_parsers(subparsers: options.Subparsers) -> None:
+def add_parsers(subparsers: arguments.Subparsers) -> None:
     """Register ``download``, ``convert`` and ``verify``."""
     download = subparsers.add_parser(
         "download",
@@ -49,7 +49,7 @@ def add_parsers(subparsers: options.Subparsers) -> None:
     )
     verify.add_argument("items", nargs="*", metavar="NAME|PATH", help="a model, folder or file")
     for parser, run in ((download, run_download), (convert, run_convert), (verify, run_verify)):
-        options.add_flags(parser, json=options.JSON)
+        arguments.add_flags(parser, json=arguments.JSON)
         parser.set_defaults(run=run)
 
 

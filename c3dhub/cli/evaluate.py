@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from . import messages, options
+from . import arguments, messages
 from .outputs import plan_table
 
 if TYPE_CHECKING:
     from ..learning.evaluation import Accuracy, Evaluation
 
 
-def add_parsers(subparsers: options.Subparsers) -> None:
+def add_parsers(subparsers: arguments.Subparsers) -> None:
     """Register ``evaluate``."""
     parser = subparsers.add_parser(
         "evaluate",
@@ -22,8 +22,8 @@ def add_parsers(subparsers: options.Subparsers) -> None:
         "taken where it has one, else its val part, else all of it.",
         epilog="example: c3dhub evaluate UCF-101/ --subset test --split 1 --model finetuned/",
     )
-    options.add_dataset_options(parser)
-    options.add_model_options(parser)
+    arguments.add_dataset_options(parser)
+    arguments.add_model_options(parser)
     protocol = parser.add_argument_group("protocol")
     protocol.add_argument(
         "--crops",
@@ -32,13 +32,13 @@ def add_parsers(subparsers: options.Subparsers) -> None:
         help="crops of every frame: its centre (default), three along the long side, or corners, "
         "centre and their mirror images",
     )
-    options.add_options(protocol, "clip_len", "clip_stride", "frame_stride", "fps")
+    arguments.add_options(protocol, "clip_len", "clip_stride", "frame_stride", "fps")
     output = parser.add_argument_group("decoding and output")
-    options.add_options(output, "errors", "decode")
+    arguments.add_options(output, "errors", "decode")
     output.add_argument(
         "--predictions", metavar="FILE.csv", help="write what each video was taken for"
     )
-    options.add_flags(output, json=options.JSON, quiet=options.QUIET)
+    arguments.add_flags(output, json=arguments.JSON, quiet=arguments.QUIET)
     parser.set_defaults(run=run_evaluate)
 
 
@@ -51,10 +51,10 @@ def run_evaluate(args: argparse.Namespace) -> int:
     found = evaluate(
         args.data,
         model=network_of(args),
-        progress=options.shows_progress(args),
+        progress=arguments.shows_progress(args),
         crops=args.crops,
-        **options.dataset_options(args),
-        **options.chosen_options(args),
+        **arguments.dataset_options(args),
+        **arguments.chosen_options(args),
     )
     if table is not None:
         found.save_predictions(table)

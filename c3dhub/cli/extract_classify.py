@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base.errors import C3DHubError
 from ..clips.rule import ClipOptions
-from . import messages, options
+from . import arguments, messages
 from .outputs import plan_outputs
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _MOST_ROWS = 12  # of a table on the screen
 T = TypeVar("T")
 
 
-def add_parsers(subparsers: options.Subparsers) -> None:
+def add_parsers(subparsers: arguments.Subparsers) -> None:
     """Register ``extract`` and ``classify``."""
     extract = subparsers.add_parser(
         "extract",
@@ -38,7 +38,7 @@ def add_parsers(subparsers: options.Subparsers) -> None:
         help="where the features are written; a "
         "folder for several videos. Without it they are only shown",
     )
-    options.add_options(extract, "stages")
+    arguments.add_options(extract, "stages")
     extract.add_argument(
         "--maps",
         dest="pool",
@@ -55,18 +55,18 @@ def add_parsers(subparsers: options.Subparsers) -> None:
     )
     _add_common(classify)
     classify.add_argument("--topk", type=int, default=5, metavar="K", help="classes (default: 5)")
-    options.add_flags(classify, per_clip="one list for each clip")
+    arguments.add_flags(classify, per_clip="one list for each clip")
     classify.set_defaults(run=run_classify)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", nargs="+", metavar="VIDEO", help="file or folder of images")
-    options.add_model_options(parser)
+    arguments.add_model_options(parser)
     clips = parser.add_argument_group("clips")
-    options.add_options(clips, *(each.name for each in fields(ClipOptions)))
+    arguments.add_options(clips, *(each.name for each in fields(ClipOptions)))
     output = parser.add_argument_group("decoding and output")
-    options.add_options(output, "errors", "decode")
-    options.add_flags(output, json=options.JSON, quiet=options.QUIET)
+    arguments.add_options(output, "errors", "decode")
+    arguments.add_flags(output, json=arguments.JSON, quiet=arguments.QUIET)
 
 
 def run_extract(args: argparse.Namespace) -> int:
@@ -112,8 +112,8 @@ def _keywords(args: argparse.Namespace) -> dict[str, Any]:
 
     # Where one table after the other appears on the screen, they are the progress.
     shown = len(args.video) > 1 and not args.json and sys.stdout.isatty()
-    progress = options.shows_progress(args) and not shown
-    return {"model": network_of(args), "progress": progress, **options.chosen_options(args)}
+    progress = arguments.shows_progress(args) and not shown
+    return {"model": network_of(args), "progress": progress, **arguments.chosen_options(args)}
 
 
 def _each(

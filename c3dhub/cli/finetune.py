@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import messages, options
+from . import arguments, messages
 
 if TYPE_CHECKING:
     from ..learning.datasets import VideoList
@@ -27,7 +27,7 @@ examples:
 """
 
 
-def add_parsers(subparsers: options.Subparsers) -> None:
+def add_parsers(subparsers: arguments.Subparsers) -> None:
     """Register ``finetune``."""
     parser = subparsers.add_parser(
         "finetune",
@@ -76,14 +76,14 @@ def _add_model(group: Any) -> None:
         help="a name of `c3dhub list`, hf://org/repo@revision, a folder that c3dhub wrote; with "
         "--scratch also an architecture",
     )
-    options.add_flags(group, scratch="begin from random weights")
+    arguments.add_flags(group, scratch="begin from random weights")
     group.add_argument(
         "--begin-at",
         metavar="STAGE",
         help="first stage to be trained: stem, layer1 .. layer4, or fc for the classifier alone "
         "(default: layer4, for DenseNets denseblock4; with --scratch stem)",
     )
-    options.add_flags(group, offline=options.OFFLINE)
+    arguments.add_flags(group, offline=arguments.OFFLINE)
 
 
 def _add_recipe(group: Any) -> None:
@@ -114,7 +114,7 @@ def _add_recipe(group: Any) -> None:
         "--micro-batch", type=int, metavar="N",
         help="clips at once; BatchNorm of trained layers sees these (default: 16)",
     )  # fmt: skip
-    options.add_options(group, "clip_len")
+    arguments.add_options(group, "clip_len")
     group.add_argument(
         "--augmentation", choices=("paper", "none"), default="paper",
         help="paper: multi-scale corner crops and flips (default); none: the centre",
@@ -129,7 +129,7 @@ def _add_run(group: Any) -> None:
     group.add_argument(
         "--workers", type=int, metavar="N", help="processes that decode (default: one per core)"
     )
-    options.add_options(group, "device")
+    arguments.add_options(group, "device")
     group.add_argument(
         "--resume", choices=("auto", "never", "must"), default="auto",
         help="auto (default) goes on where DIR holds the same run; must, never insist",
@@ -138,7 +138,7 @@ def _add_run(group: Any) -> None:
         "--save-every", type=int, default=100, metavar="N",
         help="steps between checkpoints, beside one after each epoch (default: 100)",
     )  # fmt: skip
-    options.add_flags(group, json=options.JSON, quiet="no table and no progress on stderr")
+    arguments.add_flags(group, json=arguments.JSON, quiet="no table and no progress on stderr")
 
 
 def run_finetune(args: argparse.Namespace) -> int:
@@ -173,7 +173,7 @@ def _read(args: argparse.Namespace) -> tuple[VideoList, VideoList | None]:
     from ..learning.datasets import read_dataset  # late: imports torch
     from ..learning.training.prepare import training_part, validation_part  # late: imports torch
 
-    keywords = options.dataset_options(args)
+    keywords = arguments.dataset_options(args)
     subset = keywords.pop("subset")
     read = training_part if subset is None else partial(read_dataset, subset=subset)
     train = read(args.data, **keywords)
@@ -203,7 +203,7 @@ def _summary(result: FinetuneResult) -> str:
 
 def _workers() -> int:
     """Return a core for each decoding process, shared with the other training processes."""
-    return max(options.cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
+    return max(arguments.cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
 
 
 def _say_quietly(text: str) -> None:

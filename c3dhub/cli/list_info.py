@@ -13,7 +13,7 @@ from ..base.errors import C3DHubError, near_matches
 from ..registry.config import InputContract
 from ..registry.entries import ModelEntry, Source
 from ..registry.manifest import list_models, load_manifest, model_info
-from . import messages, options
+from . import arguments, messages
 
 WIDTH = 100
 _HEADINGS = (
@@ -28,7 +28,7 @@ _STATUSES = {
 _TEXT_COLUMNS = 3  # the first ones
 
 
-def add_parsers(subparsers: options.Subparsers) -> None:
+def add_parsers(subparsers: arguments.Subparsers) -> None:
     """Register ``list`` and ``info``."""
     listing = subparsers.add_parser(
         "list", help="list the models", description="List the models that c3dhub knows."
@@ -36,7 +36,7 @@ def add_parsers(subparsers: options.Subparsers) -> None:
     listing.add_argument(
         "pattern", nargs="?", default="*", metavar="PATTERN", help="glob, e.g. 'resnet*'"
     )
-    options.add_flags(listing, json="print JSON instead of a table")
+    arguments.add_flags(listing, json="print JSON instead of a table")
     listing.set_defaults(run=run_list)
     info = subparsers.add_parser(
         "info",
@@ -44,7 +44,7 @@ def add_parsers(subparsers: options.Subparsers) -> None:
         description="Describe one model: stages, input, accuracy, weights, classes, licence.",
     )
     info.add_argument("name", metavar="NAME", help="a name from `c3dhub list`")
-    options.add_flags(info, json="print JSON with every class name")
+    arguments.add_flags(info, json="print JSON with every class name")
     info.set_defaults(run=run_info)
 
 

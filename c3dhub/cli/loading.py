@@ -6,7 +6,7 @@ import argparse
 
 import torch
 
-from ..extraction.extracting import FeatureExtractor
+from ..extraction.feature_extractor import FeatureExtractor
 from ..extraction.options import ComputeOptions
 from ..hub import create_model, load
 from .messages import say

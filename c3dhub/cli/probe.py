@@ -6,11 +6,11 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from . import messages, options
+from . import arguments, messages
 from .outputs import plan_table
 
 if TYPE_CHECKING:
-    from ..learning.probing.scores import ProbeResult
+    from ..learning.probing.probe_result import ProbeResult
 
 _MOST_COLUMNS = 16  # classes of a confusion matrix that a screen has room for
 _MOST_LINES = 10
@@ -27,7 +27,7 @@ Labels that stand in file names become a list with the header path,label[,group]
 """
 
 
-def add_parsers(subparsers: options.Subparsers) -> None:
+def add_parsers(subparsers: arguments.Subparsers) -> None:
     """Register ``probe``."""
     parser = subparsers.add_parser(
         "probe",
@@ -38,13 +38,13 @@ def add_parsers(subparsers: options.Subparsers) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    options.add_dataset_options(parser)
+    arguments.add_dataset_options(parser)
     _add_test_options(parser)
-    options.add_model_options(parser)
+    arguments.add_model_options(parser)
     _add_row_options(parser)
     output = parser.add_argument_group("output")
     output.add_argument("--confusion", metavar="FILE.csv", help="write the confusion matrix")
-    options.add_flags(output, json="print JSON, every video included", quiet=options.QUIET)
+    arguments.add_flags(output, json="print JSON, every video included", quiet=arguments.QUIET)
     parser.set_defaults(run=run_probe)
 
 
@@ -72,26 +72,26 @@ def _add_test_options(parser: argparse.ArgumentParser) -> None:
     test.add_argument(
         "--folds", type=int, metavar="N", help="cross-validate all of DATA in N folds (default: 5)"
     )
-    options.add_flags(test, leave_one_group_out="cross-validate, one fold per group")
+    arguments.add_flags(test, leave_one_group_out="cross-validate, one fold per group")
     test.add_argument("--seed", type=int, default=0, metavar="N", help="of the folds (default: 0)")
 
 
 def _add_row_options(parser: argparse.ArgumentParser) -> None:
     rows = parser.add_argument_group("features of a video")
-    options.add_options(rows, "stages")
+    arguments.add_options(rows, "stages")
     rows.add_argument(
         "--pooling",
         choices=("mean", "max", "mean+max"),
         default="mean",
         help="over the clips of a video (default: mean)",
     )
-    options.add_options(rows, "clip_len", "clip_stride", "frame_stride", "fps")
+    arguments.add_options(rows, "clip_len", "clip_stride", "frame_stride", "fps")
     rows.add_argument(
         "--cache",
         metavar="FOLDER",
         help="where features are kept for the next time (default: C3DHUB_HOME/features)",
     )
-    options.add_flags(rows, no_cache="keep no features")
+    arguments.add_flags(rows, no_cache="keep no features")
 
 
 def run_probe(args: argparse.Namespace) -> int:
@@ -99,14 +99,14 @@ def run_probe(args: argparse.Namespace) -> int:
     table = plan_table("--confusion", args.confusion, args.data)
     if args.cache is not None and args.no_cache:
         raise ValueError("--cache and --no-cache contradict each other; leave one of them out")
-    from ..learning.probing.data import DataChoice, read_parts  # late: imports torch
     from ..learning.probing.probing import probe, require_sklearn  # late: imports torch
     from ..learning.probing.task import Plan, Task  # late: imports torch
+    from ..learning.probing.train_and_test import DataChoice, read_parts  # late: imports torch
     from .loading import network_of  # late: imports torch
 
     require_sklearn()
     whole = args.folds is not None or args.leave_one_group_out
-    choice = DataChoice(test_subset=args.test_subset, **options.dataset_options(args))
+    choice = DataChoice(test_subset=args.test_subset, **arguments.dataset_options(args))
     train, test = read_parts(
         args.data,
         test=args.test,
@@ -122,9 +122,9 @@ def run_probe(args: argparse.Namespace) -> int:
         test=test,
         model=network_of(args),
         cache=False if args.no_cache else args.cache or True,
-        progress=options.shows_progress(args),
+        progress=arguments.shows_progress(args),
         **{name: getattr(args, name) for name in names},
-        **options.chosen_options(args),
+        **arguments.chosen_options(args),
     )
     if table is not None:
         found.write_confusion(table)

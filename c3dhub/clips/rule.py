@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from ..base.checks import check_choice, check_count, check_number
-from ..base.options import option
+from ..base.option_field import option
 
 Tail = Literal["loop", "repeat_last", "zero", "drop"]
 Align = Literal["start", "center"]

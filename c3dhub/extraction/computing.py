@@ -10,7 +10,7 @@ import torch
 
 from ..base.version import __version__
 from ..clips.rule import ClipRule
-from .network import ClipNetwork, Rows
+from .clip_network import ClipNetwork, Rows
 
 # Rule of thumb for the memory that a clip takes: floats of activation per float of its input.
 _FLOATS_PER_INPUT = 50

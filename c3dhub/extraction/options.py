@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast, get_args
 from ..base.checks import check_choice
 from ..base.choices import Decode, Engine, Errors, Precision
 from ..base.errors import near_matches
-from ..base.options import option, words
+from ..base.option_field import option, words
 from ..clips.rule import Align, ClipOptions, Preset, Tail
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Videos -> one stream of batches -> the rows of each video: the machinery below ``extracting.py``.
+"""Videos -> one stream of batches -> the rows of each video: the machinery under ``extract``.
 
 One thread decodes and scales ahead of the network (:func:`read_batches`), bounded by a short queue.
 Batches run on across clips and across videos, so that many short videos cost no more than one long
@@ -24,7 +24,7 @@ from ..clips.reading import Clip, ClipSpan, read_clips, stacked
 from ..clips.rule import ClipRule
 from ..clips.transforms import ClipTransform
 from ..video import Video, VideoSource, open_video
-from .network import Pending, Rows
+from .clip_network import Pending, Rows
 from .options import ReadOptions
 
 T = TypeVar("T")

@@ -11,13 +11,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..base.errors import UnknownModelError, near_matches
-from ..extraction.network import ClipNetwork
+from ..extraction.clip_network import ClipNetwork
 from ..registry.config import ModelConfig
 from .densenet import DenseNet
-from .network import VideoNetwork
 from .r2plus1d import R2Plus1D
 from .resnet import ResNet
 from .torchvision_resnet import TorchvisionResNet
+from .video_network import VideoNetwork
 
 __all__ = [
     "ARCHITECTURES",

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from ..registry.config import ModelConfig
 from .blocks import Blocks
 from .layers import BatchNorm3d, Conv3d
-from .network import VideoNetwork
 from .resnet import check_layers
+from .video_network import VideoNetwork
 
 
 class DenseLayer(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ..extraction.network import ClipNetwork
+from ..extraction.clip_network import ClipNetwork
 from ..registry.config import ModelConfig
 
 if TYPE_CHECKING:

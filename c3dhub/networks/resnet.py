@@ -16,7 +16,7 @@ from ..base.checks import check_choice
 from ..registry.config import ModelConfig
 from .blocks import Blocks
 from .layers import BatchNorm3d, Conv3d, Size
-from .network import VideoNetwork
+from .video_network import VideoNetwork
 
 BlockMaker = Callable[[int, int, int], nn.Module]  # (c_in, c_out, stride)
 

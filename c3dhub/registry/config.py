@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..base.errors import CheckpointError
-from .reading import check, read
+from .json_fields import check, read
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
 from .config import ModelConfig
-from .reading import Rule, check, matching, one_of, rule_of
+from .json_fields import Rule, check, matching, one_of, rule_of
 
 # kind of source -> (what its location looks like, the page where a person finds it)
 SOURCE_KINDS = {

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from .config import InputContract, ModelConfig
 from .entries import License, ModelEntry, ModelFields, Source, Terms
-from .reading import read
+from .json_fields import read
 
 SCHEMA_VERSION = 1
 _ROOM = Path(__file__).resolve().parent

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from ..base.errors import CheckpointError, WeightsUnavailableError
 from ..base.files import sha256_of
-from ..base.home import cache_home
+from ..base.places import cache_home
 from ..registry.config import CONFIG_FILE, WEIGHTS_FILE
 from .pins import Pins, SourcePin, WeightsPin, read_pins, write_pins
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..base.errors import WeightsUnavailableError
-from ..base.home import hub_endpoint
+from ..base.places import hub_endpoint
 from ..registry.entries import HubFile
 from .cache import HUB_PREFIX
 from .connection import ANSWER_SECONDS, CONNECT_SECONDS, within

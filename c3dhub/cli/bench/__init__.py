@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from .. import options
+from .. import arguments
 from ..messages import say
 
 _DESCRIPTION = """\
@@ -18,7 +18,7 @@ turn, and recommend one. With a VIDEO also decoding alone and everything togethe
 a minute; run it on an idle machine."""
 
 
-def add_parsers(subparsers: options.Subparsers) -> None:
+def add_parsers(subparsers: arguments.Subparsers) -> None:
     """Register ``bench``."""
     bench = subparsers.add_parser(
         "bench",
@@ -27,16 +27,16 @@ def add_parsers(subparsers: options.Subparsers) -> None:
         epilog="example: c3dhub bench match.mp4 --model resnet50_kinetics --accuracy",
     )
     bench.add_argument("video", nargs="?", metavar="VIDEO", help="footage like yours")
-    options.add_model(bench, random="as fast as trained ones, but its errors are not theirs")
-    options.add_flags(
+    arguments.add_model(bench, random="as fast as trained ones, but its errors are not theirs")
+    arguments.add_flags(
         bench, accuracy="also what each form loses in every stage, on VIDEO, against float32"
     )
     bench.add_argument(
         "--repeats", type=int, default=5, metavar="N", help="rounds at most (default: 5)"
     )
     bench.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1 (default: the best)")
-    options.add_flags(
-        bench, offline=options.OFFLINE, json="print one line of JSON", quiet=options.QUIET
+    arguments.add_flags(
+        bench, offline=arguments.OFFLINE, json="print one line of JSON", quiet=arguments.QUIET
     )
     bench.set_defaults(run=run_bench)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...clips.reading import read_clips
 from ...clips.rule import ClipRule
-from ...extraction.extracting import FeatureExtractor
+from ...extraction.feature_extractor import FeatureExtractor
 from ...video import open_video
 
 _BATCH = 4  # all stages at once take memory

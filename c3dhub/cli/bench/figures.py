@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.version import __version__
-from ..options import cores
+from ..arguments import cores
 from .timing import Key, Timing
 
 STEADY = 0.85

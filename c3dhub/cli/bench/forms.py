@@ -11,7 +11,7 @@ import torch
 
 from ...base.choices import Engine, Precision
 from ...extraction.engines import native_bfloat16
-from ...extraction.extracting import FeatureExtractor
+from ...extraction.feature_extractor import FeatureExtractor
 from ...extraction.options import ComputeOptions
 
 KNOWN_FORMS = (

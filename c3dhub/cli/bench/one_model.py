@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ...extraction.extracting import FeatureExtractor
+from ...extraction.feature_extractor import FeatureExtractor
 from ...networks import count_flops
 from .exactness import footage_clips, generated_clips, pooled_stages, stage_errors
 from .figures import Figure, Measured, machine, rate_figures

@@ -11,7 +11,7 @@ from ...clips.rule import ClipRule
 from ...extract import extract_features
 from ...extraction.computing import fitting_batch_size
 from ...extraction.engines import native_bfloat16
-from ...extraction.extracting import FeatureExtractor
+from ...extraction.feature_extractor import FeatureExtractor
 from ...extraction.options import ReadOptions
 from ...extraction.pipeline import Batch, Ended, Reading, read_batches
 from ...video import open_video

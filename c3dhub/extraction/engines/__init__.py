@@ -1,8 +1,8 @@
 """The inference form of a network: the same function, prepared once, faster, not trainable.
 
 On torch (``folding.py``) BatchNorm is folded into the convolutions and weights take the dtype of
-the precision. On OpenVINO (``compiled.py``), which is faster on CPUs and the one to have int8, the
-network is converted, quantised where asked, and kept on disk. The plain network stays as it is.
+the precision. On OpenVINO (``openvino_*.py``), which is faster on CPUs and the one to have int8,
+the network is converted, quantised where asked, and kept on disk. The plain network stays as it is.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any
 
 import torch
 
-from ...base.home import cache_home
+from ...base.places import cache_home
 from ...base.version import __version__
 from ...video import VideoSource
-from ..extracting import FeatureExtractor
+from ..feature_extractor import FeatureExtractor
 from ..options import ComputeOptions
 from .calibration import bundled_clips, clips_of
-from .compiled import CompiledNetwork
-from .conversion import quantise, to_openvino
 from .folding import fold
+from .openvino_conversion import quantise, to_openvino
+from .openvino_network import CompiledNetwork
+from .openvino_store import stored_or_made
 from .precision import native_bfloat16, resolve
-from .prepared_models import stored_or_made
 
 __all__ = [
     "CompiledNetwork",

@@ -12,7 +12,7 @@ import torch
 
 from ...base.checks import check_choice
 from ...base.choices import Engine, Precision
-from .signal_stack import away
+from .openvino_threads import away
 
 EXTRA_HINT = "pip install 'c3dhub[openvino]'"
 

@@ -1,7 +1,8 @@
 """Labelled videos: what is on disk becomes a list, and a list becomes batches of clips.
 
-``items`` says what a list is, ``dataset`` and ``layouts`` where it comes from, ``batches`` how
-clips are read from it. Lists are read without torch; what needs it is imported on first use.
+``video_list`` says what a list is, ``dataset_reading`` and ``layouts`` where it comes from,
+``labelled_list`` how rows with names become one, ``batches`` how clips are read from it. Lists are
+read without torch; what needs it is imported on first use.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .checks import check_training
-from .dataset import list_subsets, read_dataset
+from .dataset_reading import list_subsets, read_dataset
 from .holdout import hold_out
-from .items import BrokenVideo, VideoItem, VideoList
+from .training_checks import check_training
+from .video_list import BrokenVideo, VideoItem, VideoList
 
 if TYPE_CHECKING:
     from .augmentation import Augmentation

@@ -16,10 +16,10 @@ from ...base.background import ahead
 from ...clips.rule import ClipRule
 from ...registry.config import InputContract
 from .augmentation import Augmentation
-from .checks import check_whole
-from .items import BrokenVideo, VideoList
 from .random_numbers import epoch_order, global_batches, share
+from .training_checks import check_whole
 from .training_clips import ClipReader, Task, TrainingClip
+from .video_list import BrokenVideo, VideoList
 from .workers import stream
 
 Deal = Literal["parts", "batches"]

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from ...base.errors import DatasetError
-from .checks import check_whole
-from .items import VideoItem, VideoList
+from .training_checks import check_whole
+from .video_list import VideoItem, VideoList
 
 _Sizes = Counter[int]  # label -> videos
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...base.errors import DatasetError
-from .layouts.folder import has_videos_in_folders
+from .layouts.class_folders import has_videos_in_folders
 from .layouts.kinetics import is_kinetics_csv, kinetics_csvs
 from .layouts.official import hmdb51_lists, ucf101_lists
 from .layouts.tables import header_of, load_json

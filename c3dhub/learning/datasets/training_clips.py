@@ -18,8 +18,8 @@ from ...clips.transforms import ClipTransform, bilinear
 from ...registry.config import InputContract
 from ...video import Frame, Video, open_video
 from .augmentation import Augmentation, Cut
-from .items import VideoItem
 from .random_numbers import numbers_for
+from .video_list import VideoItem
 
 Pixels = NDArray[np.uint8]
 

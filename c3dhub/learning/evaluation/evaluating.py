@@ -15,9 +15,9 @@ from torch import Tensor
 from ...base.errors import C3DHubError, DatasetError
 from ...base.progress import Progress
 from ...extract import ready_network
+from ...extraction.clip_network import ClipNetwork, Pending, Rows
 from ...extraction.computing import describe, fitting_batch_size
-from ...extraction.extracting import FeatureExtractor
-from ...extraction.network import ClipNetwork, Pending, Rows
+from ...extraction.feature_extractor import FeatureExtractor
 from ...extraction.options import EvaluateKeywords, ExtractOptions, Options, takes
 from ...extraction.pipeline import Reading, VideoRows, compute, read_batches
 from ...extraction.predictions import softmax, top
@@ -25,11 +25,11 @@ from ..datasets import BrokenVideo, VideoItem, VideoList
 from ..datasets.recognition import Layout
 from ..labelled import broken_video, named, parts_of
 from .accuracy import MOST, Accuracy, label_ranks
-from .choice import videos_to_evaluate
 from .class_outputs import outputs_of_classes
 from .crops import Crops, CropsTransform
-from .outcome import ClassAccuracy, Evaluation, VideoAnswer
+from .evaluation_result import ClassAccuracy, Evaluation, VideoAnswer
 from .protocol import protocol_in_words
+from .which_videos import videos_to_evaluate
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...clips.rule import ClipRule
-from ...extraction.network import ClipNetwork
+from ...extraction.clip_network import ClipNetwork
 from ..datasets import VideoList
 from ..labelled import named
 from .crops import CropsTransform

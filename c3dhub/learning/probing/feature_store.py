@@ -23,9 +23,9 @@ from typing import Any
 from ...base.errors import FeaturesError
 from ...base.version import __version__
 from ...clips.rule import ClipRule
+from ...extraction.clip_network import ClipNetwork
 from ...extraction.engines import CompiledNetwork, tensors_digest
 from ...extraction.features import Features, load_features
-from ...extraction.network import ClipNetwork
 from ...extraction.options import ExtractOptions
 
 _FORMAT = 1

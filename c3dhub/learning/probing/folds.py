@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...base.errors import DatasetError, near_matches
-from ..datasets.items import VideoList
+from ..datasets.video_list import VideoList
 from ..labelled import named, some
 
 DEFAULT_FOLDS = 5

@@ -12,16 +12,16 @@ import numpy as np
 from ...base.checks import check_choice
 from ...base.errors import DatasetError
 from ...extraction.computing import describe
-from ...extraction.extracting import FeatureExtractor
+from ...extraction.feature_extractor import FeatureExtractor
 from ...extraction.options import ExtractOptions, Options, RowKeywords, takes
 from ..datasets import BrokenVideo, VideoList
 from ..labelled import broken_video, parts_of
 from .classifiers import Classifier, Fitted, Rows, fit
-from .data import DataChoice, read_parts
 from .folds import group_numbers
-from .frozen import FeatureRows, FrozenFeatures, Pooling
-from .scores import ProbeResult
+from .frozen_features import FeatureRows, FrozenFeatures, Pooling
+from .probe_result import ProbeResult
 from .task import Plan, Task
+from .train_and_test import DataChoice, read_parts
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..datasets.items import VideoList
-from .data import with_groups
+from ..datasets.video_list import VideoList
 from .folds import Fold, matched, plan_folds
+from .train_and_test import with_groups
 
 
 @dataclass(frozen=True)

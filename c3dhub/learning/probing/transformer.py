@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...base.errors import C3DHubError, DatasetError
-from ...extraction.extracting import FeatureExtractor
+from ...extraction.feature_extractor import FeatureExtractor
 from ...extraction.options import DEFAULTS, ExtractOptions, Options, RowKeywords, takes
 from ...extraction.pipeline import Part
 from ...video import VideoSource
-from .frozen import FrozenFeatures, Pooling
+from .frozen_features import FrozenFeatures, Pooling
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -1,7 +1,7 @@
 """Fine-tuning: a pretrained network and labelled videos become a network of one's own.
 
 ``fine_tuning`` is the whole story; ``recipe`` says how, ``freezing`` what, ``learner`` does a
-step, ``loop`` does epochs, ``folder`` says what lies on disk.
+step, ``loop`` does epochs, ``run_folder`` says what lies on disk.
 """
 
 from __future__ import annotations

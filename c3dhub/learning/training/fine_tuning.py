@@ -19,7 +19,6 @@ from ...hub import load
 from ...networks import VideoNetwork
 from ..datasets import Augmentation
 from .distributed import Processes, joined
-from .folder import Resume, check_output, claim, newest
 from .freezing import check_begin_at, trainable_stages, trained_from
 from .learner import Learner
 from .loop import Job, Trainer
@@ -35,6 +34,7 @@ from .recipe import (
     check_whole,
     default_micro_batch,
 )
+from .run_folder import Resume, check_output, claim, newest
 from .state import TABLE_HEAD, EpochRow, State
 
 
@@ -123,7 +123,7 @@ def finetune(
     model: what :func:`c3dhub.load` takes, or a network, which is copied. With ``scratch`` also an
         architecture such as ``"resnet18"``.
     output: a new or empty folder, or that of the same run; see
-        :mod:`c3dhub.learning.training.folder`.
+        :mod:`c3dhub.learning.training.run_folder`.
     val: the videos to validate with, after each epoch.
     hold_out: share of ``data`` to validate with where ``val`` is None; 0 trains on all and, for
         want of a validation, keeps the last epoch and lowers the rate by the training loss.

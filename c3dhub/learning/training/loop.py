@@ -14,10 +14,10 @@ import torch
 from ...base.errors import TrainingError
 from ...base.progress import Progress
 from ..datasets import Augmentation, ClipBatch, VideoList, training_batches
-from .folder import newest, restore, save
 from .learner import Learner
 from .recipe import Recipe
 from .records import Board, write_log
+from .run_folder import newest, restore, save
 from .schedule import learning_rate
 from .state import EpochRow, State, Totals
 

@@ -14,7 +14,7 @@ import torch
 
 from ... import hub
 from ...base.errors import DatasetError
-from ...extraction.extracting import FeatureExtractor
+from ...extraction.feature_extractor import FeatureExtractor
 from ...networks import VideoNetwork, build
 from ..datasets import VideoList, check_training, hold_out, list_subsets, read_dataset
 

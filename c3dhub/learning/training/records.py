@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.files import atomic_path
-from .folder import LOG_FILE, TENSORBOARD
+from .run_folder import LOG_FILE, TENSORBOARD
 from .state import EpochRow
 
 

@@ -18,7 +18,7 @@ from ...base.errors import CheckpointError
 from ...base.files import sha256_of
 from ...registry.entries import ModelEntry, Source
 from ...registry.manifest import load_manifest, model_info
-from .checkpoint import Candidate, Checkpoint, read_checkpoint
+from .checkpoint_file import Candidate, Checkpoint, read_checkpoint
 from .matching import Match, expected_shapes, find_nearest, is_counter, shorten
 
 _COUNTED = (torch.int64, torch.int32)

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import get_args
 
 from ...base.errors import DatasetError, near_matches
-from .items import VideoList
+from .labelled_list import Missing, assemble, subsets_of
 from .layouts.activitynet import read_activitynet
-from .layouts.folder import read_folder
+from .layouts.class_folders import read_folder
 from .layouts.kinetics import read_kinetics
 from .layouts.official import read_hmdb51, read_ucf101
 from .layouts.tables import read_csv, read_json, read_jsonl
-from .listing import Missing, assemble, subsets_of
 from .recognition import NEEDS, Layout, recognise
 from .rows import Found
+from .video_list import VideoList
 
 _SPLITS = (1, 2, 3)
 _FILES = ("csv", "json", "jsonl", "activitynet")

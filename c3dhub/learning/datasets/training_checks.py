@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...base.errors import DatasetError
 from .class_numbers import shortened
-from .items import VideoItem, VideoList
+from .video_list import VideoItem, VideoList
 
 
 def check_training(train: VideoList, val: VideoList | None = None) -> None:

@@ -1,8 +1,8 @@
 """What extraction needs of a network: clips in, stages out, whatever computes them.
 
 Two things offer it: the networks of the hub, which torch computes (``networks/``), and their form
-on OpenVINO (``engines/compiled.py``). Everything of :class:`ClipNetwork` but :meth:`run` is written
-for torch; the form on OpenVINO has its own way to compute.
+on OpenVINO (``engines/openvino_network.py``). Everything of :class:`ClipNetwork` but :meth:`run` is
+written for torch; the form on OpenVINO has its own way to compute.
 """
 
 from __future__ import annotations

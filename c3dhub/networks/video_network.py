@@ -17,9 +17,9 @@ import torch
 from torch import nn
 
 from ..base import hooks
-from ..base.home import hub_endpoint
+from ..base.places import hub_endpoint
 from ..extraction.engines import inference_form
-from ..extraction.extracting import FeatureExtractor
+from ..extraction.feature_extractor import FeatureExtractor
 from ..extraction.options import ComputeOptions
 from .blocks import Blocks
 from .model_card import model_card

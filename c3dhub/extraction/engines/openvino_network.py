@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...registry.config import InputContract
-from ..extracting import FeatureExtractor
-from ..network import Pending, Rows
-from .signal_stack import away
+from ..clip_network import Pending, Rows
+from ..feature_extractor import FeatureExtractor
+from .openvino_threads import away
 
 _MOST_PLANS = 8  # each holds memory for the activations of several clips
 

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..network import ClipNetwork
-from .signal_stack import away
+from ..clip_network import ClipNetwork
+from .openvino_threads import away
 
 
 class _AllStages(nn.Module):

@@ -10,9 +10,9 @@ from typing import Literal
 
 from ...base.errors import DatasetError, near_matches
 from .class_numbers import class_order, labels_of, shortened
-from .items import VideoItem, VideoList
 from .rows import Found, Row, subset_name
 from .video_files import locate
+from .video_list import VideoItem, VideoList
 
 Missing = Literal["error", "skip"]
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from ...base.checks import check_choice
 from ...base.errors import C3DHubError, FeaturesError
-from ...base.home import cache_home
+from ...base.places import cache_home
 from ...base.progress import Progress
 from ...clips.rule import ClipRule
 from ...extract import ready_network
-from ...extraction.extracting import FeatureExtractor, extract
+from ...extraction.feature_extractor import FeatureExtractor, extract
 from ...extraction.features import Features
 from ...extraction.options import ExtractOptions
 from ...extraction.pipeline import Part

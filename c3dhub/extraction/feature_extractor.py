@@ -1,8 +1,8 @@
 """Videos -> clips -> batches -> Features: the main job.
 
 The whole story is :func:`extract`: clips are read in a thread (``clips/reading.py``), grouped into
-batches (``pipeline.py``), normalised and put through the network (``network.py``); the rows are
-collected with their timestamps.
+batches (``pipeline.py``), normalised and put through the network (``clip_network.py``); the rows
+are collected with their timestamps.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ..base.errors import C3DHubError
 from ..base.progress import Progress
 from ..clips.rule import ClipRule
 from ..video import VideoSource
+from .clip_network import ClipNetwork, Pending
 from .computing import describe, fitting_batch_size, no_rows
 from .features import Features
-from .network import ClipNetwork, Pending
 from .options import ComputeOptions, ExtractKeywords, ExtractOptions, Options, takes
 from .pipeline import Opened, Reading, VideoRows, compute, read_batches
 
