@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 from ..base.errors import C3DHubError, UnknownModelError, near_matches
 from ..base.version import __version__
@@ -164,15 +164,8 @@ def _describe_os_error(error: OSError) -> str:
 def _warnings_as_lines() -> Iterator[None]:
     """Show warnings as one line each, without the place in the code that raised them."""
 
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        print(f"c3dhub: warning: {message}", file=file or sys.stderr)
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"c3dhub: warning: {message}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.showwarning = show

@@ -12,7 +12,6 @@ from ..extraction.options import ComputeOptions, ExtractOptions
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-
 JSON, QUIET, OFFLINE = "print JSON", "no progress on stderr", "never touch the network"
 
 
