@@ -15,6 +15,7 @@ from make_video import write_video
 
 import c3dhub
 from c3dhub import ClipOptions, ComputeOptions, ExtractOptions, OutputOptions, ReadOptions
+from c3dhub.cli import build_parser
 from c3dhub.cli.arguments import add_options
 from c3dhub.extraction.options import (
     ClassifyKeywords,
@@ -76,6 +77,22 @@ def test_the_command_line_takes_each_option_and_defaults_agree(name: str) -> Non
     add_options(parser, name)
     assert getattr(parser.parse_args([]), name) == FIELDS[name].default
     assert ExtractOptions(**vars(parser.parse_args([]))) == ExtractOptions()
+
+
+@pytest.mark.parametrize(
+    ("command", "keywords"),
+    [
+        ("extract", ExtractKeywords),
+        ("classify", ClassifyKeywords),
+        ("evaluate", EvaluateKeywords),
+        ("probe", RowKeywords),
+    ],
+)
+def test_each_command_takes_what_its_function_takes(command: str, keywords: Any) -> None:
+    parsed = vars(build_parser().parse_args([command, "v.mp4", "--model", "m"]))
+    assert keywords.__optional_keys__ | {"calibration"} <= parsed.keys()
+    for name in FIELDS.keys() & parsed.keys():
+        assert parsed[name] == FIELDS[name].default
 
 
 def same(a: c3dhub.Features, b: c3dhub.Features) -> None:

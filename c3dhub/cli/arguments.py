@@ -8,7 +8,7 @@ import sys
 from dataclasses import fields
 from typing import Any, TypeAlias
 
-from ..extraction.options import ComputeOptions, ExtractOptions
+from ..extraction.options import ComputeOptions, ExtractOptions, Options, names_of
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -19,6 +19,13 @@ def add_flags(group: Any, **texts: str) -> None:
     """Add switches, such as ``--no-cache`` for ``no_cache="keep no features"``."""
     for name, text in texts.items():
         group.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=text)
+
+
+def add_part(group: Any, part: type[Options], keywords: type) -> None:
+    """Add those options of ``part``, such as ``ClipOptions``, that a function with ``keywords``
+    takes: an option that is new there is new here."""
+    wanted = names_of(keywords)
+    add_options(group, *(each.name for each in fields(part) if each.name in wanted))
 
 
 def add_options(group: Any, *names: str) -> None:
@@ -53,7 +60,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add which network is used and how it computes."""
     model = parser.add_argument_group("model")
     add_model(model, random="tries everything out, knows nothing")
-    add_options(model, "device", "precision", "engine", "calibration", "batch_size")
+    add_options(model, *(each.name for each in fields(ComputeOptions)))
     add_flags(model, offline=OFFLINE)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from ..clips.rule import ClipOptions
+from ..extraction.options import EvaluateKeywords, ReadOptions
 from . import arguments, messages
 from .outputs import plan_table
 
@@ -32,9 +34,9 @@ def add_parsers(subparsers: arguments.Subparsers) -> None:
         help="crops of every frame: its centre (default), three along the long side, or corners, "
         "centre and their mirror images",
     )
-    arguments.add_options(protocol, "clip_len", "clip_stride", "frame_stride", "fps")
-    output = parser.add_argument_group("decoding and output")
-    arguments.add_options(output, "errors", "decode")
+    arguments.add_part(protocol, ClipOptions, EvaluateKeywords)
+    output = parser.add_argument_group("reading and output")
+    arguments.add_part(output, ReadOptions, EvaluateKeywords)
     output.add_argument(
         "--predictions", metavar="FILE.csv", help="write what each video was taken for"
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base.errors import C3DHubError
 from ..clips.rule import ClipOptions
+from ..extraction.options import ClassifyKeywords, ReadOptions
 from . import arguments, messages
 from .outputs import plan_outputs
 
@@ -63,9 +63,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", nargs="+", metavar="VIDEO", help="file or folder of images")
     arguments.add_model_options(parser)
     clips = parser.add_argument_group("clips")
-    arguments.add_options(clips, *(each.name for each in fields(ClipOptions)))
-    output = parser.add_argument_group("decoding and output")
-    arguments.add_options(output, "errors", "decode")
+    arguments.add_part(clips, ClipOptions, ClassifyKeywords)
+    output = parser.add_argument_group("reading and output")
+    arguments.add_part(output, ReadOptions, ClassifyKeywords)
     arguments.add_flags(output, json=arguments.JSON, quiet=arguments.QUIET)
 
 

@@ -6,6 +6,8 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ..clips.rule import ClipOptions
+from ..extraction.options import ReadOptions, RowKeywords
 from . import arguments, messages
 from .outputs import plan_table
 
@@ -85,7 +87,8 @@ def _add_row_options(parser: argparse.ArgumentParser) -> None:
         default="mean",
         help="over the clips of a video (default: mean)",
     )
-    arguments.add_options(rows, "clip_len", "clip_stride", "frame_stride", "fps")
+    arguments.add_part(rows, ClipOptions, RowKeywords)
+    arguments.add_part(rows, ReadOptions, RowKeywords)
     rows.add_argument(
         "--cache",
         metavar="FOLDER",

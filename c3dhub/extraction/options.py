@@ -145,7 +145,7 @@ class ExtractOptions(ReadOptions, ComputeOptions, ClipOptions, OutputOptions):
         Raises ValueError where ``options`` asks for something that is none of ``keywords``.
         """
         values = _values(options)
-        for name in values.keys() - _names(keywords) - {"calibration"}:
+        for name in values.keys() - names_of(keywords) - {"calibration"}:
             if values[name] != DEFAULTS[name]:
                 raise ValueError(
                     f"options has {name}={values[name]!r}, for which there is no use here; leave "
@@ -211,7 +211,7 @@ def takes(keywords: type) -> Callable[[F], F]:
     The function is written with ``options: Options | None = None, **given: Unpack[keywords]`` at
     its end and begins with ``ExtractOptions.of(options, given, keywords)``.
     """
-    taken = [each for each in fields(ExtractOptions) if each.name in _names(keywords)]
+    taken = [each for each in fields(ExtractOptions) if each.name in names_of(keywords)]
 
     def decorate(function: F) -> F:
         shown = inspect.signature(function)
@@ -224,7 +224,7 @@ def takes(keywords: type) -> Callable[[F], F]:
 
         @functools.wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            _refuse_unknown(function.__name__, kwargs, [*shown.parameters, *_names(keywords)])
+            _refuse_unknown(function.__name__, kwargs, [*shown.parameters, *names_of(keywords)])
             return function(*args, **kwargs)
 
         checked.__signature__ = shown.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
@@ -242,7 +242,8 @@ def _refuse_unknown(function: str, given: Mapping[str, Any], known: Sequence[str
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}.{hint}")
 
 
-def _names(keywords: type) -> frozenset[str]:
+def names_of(keywords: type) -> frozenset[str]:
+    """Return the options that functions with these keywords take."""
     names: frozenset[str] = keywords.__optional_keys__  # type: ignore[attr-defined]
     return names
 

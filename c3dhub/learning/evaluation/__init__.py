@@ -1,8 +1,8 @@
 """How good is a network on labelled videos: :func:`evaluate` and what it gives.
 
 ``evaluating`` is the story and ``evaluation_result`` what it gives: ``which_videos`` says which
-videos, ``crops`` which views of a frame there are, ``class_outputs`` matches the data's classes with
-the network's, ``accuracy`` counts, ``protocol`` says it in words.
+videos, ``crops`` which views of a frame there are, ``class_outputs`` matches the data's classes
+with the network's, ``accuracy`` counts, ``protocol`` says it in words.
 """
 
 from __future__ import annotations
