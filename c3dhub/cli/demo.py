@@ -68,7 +68,7 @@ def _target(video: Path, output: str | None) -> Path:
     """Return where to write, decided before any work; nobody asked for the default by name."""
     (target,) = plan_outputs([str(video)], output or OUTPUT).values()
     if output is None and target.exists():
-        from ..extraction.features import load_features  # late: imports torch
+        from ..extraction.features import load_features  # late: imports numpy
 
         try:
             load_features(target)
@@ -86,7 +86,7 @@ def _bundled_network(device: str | None) -> VideoNetwork:
     if entry is None or entry.bundled is None:
         raise ManifestError(f"c3dhub's own manifest has lost {MODEL}; install c3dhub again")
     from ..base.devices import resolve_device  # late: imports torch
-    from ..weights import ensure  # late: imports torch
+    from ..weights import ensure  # late: imports http.client
     from ..weights.assembling import assemble  # late: imports torch
 
     return assemble(entry.config, ensure(entry), device=resolve_device(device))
@@ -94,7 +94,7 @@ def _bundled_network(device: str | None) -> VideoNetwork:
 
 def _rows(features: Features, network: VideoNetwork) -> list[dict[str, Any]]:
     """Return one dict per clip: time, best class, its score, and what was shown."""
-    from ..extraction.predictions import softmax, top  # late: imports torch
+    from ..extraction.predictions import softmax, top  # late: imports numpy
 
     scores, shown = softmax(features["logits"]), sample_shown()
     rows = []

@@ -170,7 +170,7 @@ def run_finetune(args: argparse.Namespace) -> int:
 
 def _read(args: argparse.Namespace) -> tuple[VideoList, VideoList | None]:
     """Return what to train on and what to validate with; None leaves that to --hold-out."""
-    from ..learning.datasets import read_dataset  # late: imports torch
+    from ..learning.datasets import read_dataset  # late: imports av
     from ..learning.training.prepare import training_part, validation_part  # late: imports torch
 
     keywords = arguments.dataset_options(args)
