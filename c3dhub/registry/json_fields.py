@@ -4,7 +4,9 @@ A field may be a ``str``, ``bool``, ``int`` (a whole number above 0), ``float`` 
 ``tuple[str | int | float, ...]`` (here floats are any finite numbers), ``Literal``, ``Any``, a
 dataclass or ``TypedDict``, a ``tuple`` or ``Mapping`` of those, ``X | None``, and
 ``Annotated[X, Rule]``. One that has a default may be missing or null, or "" if it is a text.
-Standard library only.
+
+Why not pydantic or jsonschema: models must be listed where only Python is installed, and a message
+names the value, the rule and the place.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Just enough of each bitstream to leave packets out and still get the same pixels: where decoding can
 start afresh, and which pictures no other one refers to. Whatever is unusual gives None, "not sure".
+
+Why not the decoder's own ``skip_frame``: it leaves out the same pictures by the same bits, but does
+not tell which, so that a lost frame could no longer be told from one that was not wanted.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
 """Fetch one file over HTTP: resumed after an interruption, never half there.
 
 The bytes gather in ``<target>.part`` beside a small ``<target>.part.json`` that remembers which
-version of the file they belong to; only a complete file gets the target's name. Standard library
-only. A connection that is refused or cannot be made ends the download at once, a line that breaks
-in the middle is tried again from where it broke.
+version of the file they belong to; only a complete file gets the target's name. A connection that
+is refused or cannot be made ends the download at once, a line that breaks in the middle is tried
+again from where it broke.
+
+Why not a library: huggingface_hub's downloader serves the Hub alone, and under it lies requests or
+httpx, depending on its version.
 """
 
 from __future__ import annotations
