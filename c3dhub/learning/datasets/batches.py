@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from ...base.background import ahead
+from ...base.checks import check_whole
 from ...clips.rule import ClipRule
 from ...registry.config import InputContract
 from .augmentation import Augmentation
 from .random_numbers import epoch_order, global_batches, share
-from .training_checks import check_whole
 from .training_clips import ClipReader, Task, TrainingClip
 from .video_list import BrokenVideo, VideoList
 from .workers import stream
@@ -97,8 +97,11 @@ def training_batches(
     ValueError, TypeError: an option is wrong. C3DHubError: a worker process died.
     """
     ClipRule(clip_len=clip_len, frame_stride=frame_stride)  # checks both
-    check_whole(batch_size=(batch_size, 1), seed=(seed, 0), epoch=(epoch, 0), first=(first, 0))
-    check_whole(workers=(workers, 0), world_size=(world_size, 1), rank=(rank, 0))
+    for name, value in (("batch_size", batch_size), ("world_size", world_size)):
+        check_whole(name, value, least=1)
+    zero_or_more = {"seed": seed, "epoch": epoch, "first": first, "workers": workers, "rank": rank}
+    for name, value in zero_or_more.items():
+        check_whole(name, value, least=0)
     if rank >= world_size:
         raise ValueError(f"rank is {rank} and world_size {world_size}; ranks begin at 0")
     reader = ClipReader(

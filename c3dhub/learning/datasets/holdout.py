@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
+from ...base.checks import check_whole
 from ...base.errors import DatasetError
-from .training_checks import check_whole
 from .video_list import VideoItem, VideoList
 
 _Sizes = Counter[int]  # label -> videos
@@ -32,7 +32,7 @@ def hold_out(
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction is {fraction!r}; it must lie between 0 and 1, such as 0.2")
-    check_whole(seed=(seed, 0))
+    check_whole("seed", seed, least=0)
     chooser = _Chooser(videos, fraction)
     names = sorted(chooser.groups)
     for index in np.random.Generator(np.random.Philox(seed)).random(len(names)).argsort():

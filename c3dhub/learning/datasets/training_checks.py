@@ -1,4 +1,4 @@
-"""What makes training senseless, found before it starts; and options that are no whole numbers."""
+"""What makes training senseless, found before it starts."""
 
 from __future__ import annotations
 
@@ -33,13 +33,6 @@ def check_training(train: VideoList, val: VideoList | None = None) -> None:
         raise DatasetError(f"{name}: {_without(train)}")
     if val is not None:
         _check_validation(train, val)
-
-
-def check_whole(**options: tuple[object, int]) -> None:
-    """Raise ValueError unless each ``name=(value, least)`` is a whole number, ``least`` or more."""
-    for name, (value, least) in options.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}")
 
 
 def _without(train: VideoList) -> str:
