@@ -129,6 +129,10 @@ class ClipNetwork(WithOrigin):
         """Return what the provenance must say of the engine beside its name; torch: nothing."""
         return {}
 
+    def identity(self) -> Any:
+        """Return what tells these weights in this form from all others, ready for JSON."""
+        return self.state_digest()
+
     def check_stages(self, stages: Sequence[str]) -> None:
         """Raise UnknownStageError or TypeError unless ``stages`` names stages of this network."""
         if isinstance(stages, str):

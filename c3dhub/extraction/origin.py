@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
 
@@ -31,6 +33,10 @@ class WithOrigin(nn.Module):
         holds for this object in this process only.
         """
         return hash((self._versions(), tuple(id(p) for p in self.parameters())))
+
+    def state_digest(self) -> str:
+        """Return a hash of all parameters and buffers: their shapes, dtypes and values."""
+        return tensors_digest([tensor for _, tensor in sorted(self.state_dict().items())])
 
     def set_origin(self, sha256: Callable[[], str] | None) -> None:
         """Note the file that the weights, as they are now, come from; ``sha256`` gives its hash."""
@@ -59,3 +65,13 @@ class WithOrigin(nn.Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._origin_versions = self._versions()  # tensors begin to count anew in a copy
+
+
+def tensors_digest(tensors: Sequence[torch.Tensor]) -> str:
+    """Return a hash of shapes, dtypes and values."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+        array = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+        digest.update(array.data)
+    return digest.hexdigest()

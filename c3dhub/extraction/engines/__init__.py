@@ -7,7 +7,6 @@ the network is converted, quantised where asked, and kept on disk. The plain net
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import logging
 import weakref
@@ -21,6 +20,7 @@ from ...base.version import __version__
 from ...video import VideoSource
 from ..feature_extractor import FeatureExtractor
 from ..options import ComputeOptions
+from ..origin import tensors_digest
 from .calibration import bundled_clips, clips_of
 from .folding import fold
 from .openvino_conversion import quantise, to_openvino
@@ -33,7 +33,6 @@ __all__ = [
     "inference_form",
     "native_bfloat16",
     "resolve",
-    "tensors_digest",
 ]
 
 logger = logging.getLogger(__name__)
@@ -104,20 +103,10 @@ def _recipe(network: FeatureExtractor, calibration: str | None) -> dict[str, Any
     versions |= {"c3dhub": __version__, "torch": torch.__version__}
     config = network.config.to_dict()
     return {
-        "weights": tensors_digest([tensor for _, tensor in sorted(network.state_dict().items())]),
+        "weights": network.state_digest(),
         "network": {
             name: config[name] for name in ("architecture", "options", "input", "clip_len")
         },
         "calibration": calibration,
         "versions": versions,
     }
-
-
-def tensors_digest(tensors: Sequence[torch.Tensor]) -> str:
-    """Return a hash of shapes, dtypes and values."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
-        array = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-        digest.update(array.data)
-    return digest.hexdigest()

@@ -112,6 +112,9 @@ class CompiledNetwork(FeatureExtractor):
             "engine_versions": self.recipe["versions"],
         }
 
+    def identity(self) -> Any:
+        return self.recipe
+
     def __getattr__(self, name: str) -> Any:
         """Say why what the plain network has, such as ``reset_classifier``, is not here."""
         if not name.startswith("_") and name in self._plain_names:

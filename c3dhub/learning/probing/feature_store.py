@@ -24,7 +24,6 @@ from ...base.errors import FeaturesError
 from ...base.version import __version__
 from ...clips.rule import ClipRule
 from ...extraction.clip_network import ClipNetwork
-from ...extraction.engines import CompiledNetwork, tensors_digest
 from ...extraction.features import Features, load_features
 from ...extraction.options import ExtractOptions
 
@@ -84,15 +83,11 @@ class FeatureStore:
 
 def recipe_of(form: ClipNetwork, options: ExtractOptions) -> dict[str, Any]:
     """Return everything but video and clip rule that decides the features of an inference form."""
-    if isinstance(form, CompiledNetwork):
-        weights: Any = form.recipe  # its weights, calibration and versions
-    else:
-        weights = tensors_digest([tensor for _, tensor in sorted(form.state_dict().items())])
     config = form.config.to_dict()
     return {
         "format": _FORMAT,
         "c3dhub": __version__,
-        "weights": weights,
+        "weights": form.identity(),
         "network": {name: config[name] for name in ("architecture", "options", "input")},
         "precision": form.inference_precision,
         "engine": form.inference_engine,
