@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..base.devices import resolve_device
@@ -21,11 +22,12 @@ from ..base.errors import C3DHubError
 from ..base.progress import Progress
 from ..clips.rule import ClipRule
 from ..video import VideoSource
-from .clip_network import ClipNetwork, Pending
-from .computing import describe, fitting_batch_size, no_rows
+from .batch_size import fitting_batch_size
+from .clip_network import ClipNetwork, Pending, Rows
 from .features import Features
 from .options import ComputeOptions, ExtractKeywords, ExtractOptions, Options, takes
 from .pipeline import Opened, Reading, VideoRows, compute, read_batches
+from .provenance import describe
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -132,7 +134,7 @@ class _Job:
         network, spans, rule = self.network, rows.spans, self.reading.rule
         parts = rows.arrays
         if not parts:
-            parts = [no_rows(network, stages=self.stages, pool=self.pool, clip_len=rule.clip_len)]
+            parts = [_no_rows(network, stages=self.stages, pool=self.pool, clip_len=rule.clip_len)]
         return Features(
             arrays={name: np.concatenate([part[name] for part in parts]) for name in self.stages},
             start_seconds=np.array([span.start_seconds for span in spans], np.float64),
@@ -197,3 +199,11 @@ def _notes(rule: ClipRule, rows: VideoRows) -> Iterator[str]:
         )
     elif rule.tail == "drop" and rows.spans[0].n_valid < rule.clip_len:
         yield "the video is too short for a whole clip: its only clip was completed by looping"
+
+
+def _no_rows(network: ClipNetwork, *, stages: Sequence[str], pool: bool, clip_len: int) -> Rows:
+    """Return the arrays of a video without clips: no rows, but the shapes of one black clip's."""
+    side = network.config.input.crop_size
+    black = torch.zeros(1, clip_len, side, side, 3, dtype=torch.uint8)
+    rows = network.start(black, stages=stages, pool=pool)()
+    return {name: value[:0] for name, value in rows.items()}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...clips.rule import ClipRule
 from ...extract import extract_features
-from ...extraction.computing import fitting_batch_size
+from ...extraction.batch_size import fitting_batch_size
 from ...extraction.engines import native_bfloat16
 from ...extraction.feature_extractor import FeatureExtractor
 from ...extraction.options import ReadOptions

@@ -15,12 +15,13 @@ from torch import Tensor
 from ...base.errors import C3DHubError, DatasetError
 from ...base.progress import Progress
 from ...extract import ready_network
+from ...extraction.batch_size import fitting_batch_size
 from ...extraction.clip_network import ClipNetwork, Pending, Rows
-from ...extraction.computing import describe, fitting_batch_size
 from ...extraction.feature_extractor import FeatureExtractor
 from ...extraction.options import EvaluateKeywords, ExtractOptions, Options, takes
 from ...extraction.pipeline import Reading, VideoRows, compute, read_batches
 from ...extraction.predictions import softmax, top
+from ...extraction.provenance import describe
 from ..datasets import BrokenVideo, VideoItem, VideoList
 from ..datasets.recognition import Layout
 from ..labelled import broken_video, named, parts_of

@@ -11,9 +11,9 @@ import numpy as np
 
 from ...base.checks import check_choice
 from ...base.errors import DatasetError
-from ...extraction.computing import describe
 from ...extraction.feature_extractor import FeatureExtractor
 from ...extraction.options import ExtractOptions, Options, RowKeywords, takes
+from ...extraction.provenance import describe
 from ..datasets import BrokenVideo, VideoList
 from ..labelled import broken_video, parts_of
 from .classifiers import Classifier, Fitted, Rows, fit
