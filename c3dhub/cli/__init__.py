@@ -2,7 +2,7 @@
 
 The modules of ``COMMAND_MODULES`` are named by the commands in them. Each offers
 ``add_parsers(subparsers)``, which registers them with ``set_defaults(run=function)``; a function
-takes the parsed arguments and returns the exit code. What commands share is in ``options``,
+takes the parsed arguments and returns the exit code. What commands share is in ``arguments``,
 ``outputs``, ``messages`` and ``loading``. Nothing here and no parser imports torch, or even the
 downloads of ``c3dhub.weights``: ``c3dhub list`` and ``--help`` answer at once.
 """

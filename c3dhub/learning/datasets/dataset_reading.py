@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from ...base.errors import DatasetError, near_matches
-from .labelled_list import Missing, assemble, subsets_of
+from .labelled_list import Missing, make_list, subsets_of
 from .layouts.activitynet import read_activitynet
 from .layouts.class_folders import read_folder
 from .layouts.kinetics import read_kinetics
@@ -68,7 +68,7 @@ def read_dataset(
     if missing not in get_args(Missing):
         raise ValueError(f"missing is {missing!r}; it must be 'error' or 'skip'")
     found = _find(path, layout=layout, split=split, videos=videos)
-    return assemble(found, subset=subset, classes=classes, missing=missing)
+    return make_list(found, subset=subset, classes=classes, missing=missing)
 
 
 def list_subsets(

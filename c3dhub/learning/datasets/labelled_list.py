@@ -17,7 +17,7 @@ from .video_list import VideoItem, VideoList
 Missing = Literal["error", "skip"]
 
 
-def assemble(
+def make_list(
     found: Found,
     *,
     subset: str | None,
