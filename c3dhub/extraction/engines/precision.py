@@ -41,8 +41,14 @@ def native_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        return any(_cpu_has(feature) for feature in ("avx512_bf16", "amx_tile"))
     return False
+
+
+def _cpu_has(feature: str) -> bool:
+    """Return what torch knows of the CPU; the oldest versions know nothing, which counts as no."""
+    asked = getattr(torch.cpu, f"_is_{feature}_supported", None)
+    return asked is not None and bool(asked())
 
 
 @cache
