@@ -98,3 +98,15 @@ def near_matches(value: str, known: Iterable[str], *, most: int = 5) -> str:
     """Return `` Did you mean a, b?`` for the known names closest to ``value``, or ``""``."""
     close = difflib.get_close_matches(value, list(known), n=most, cutoff=0.5)
     return f" Did you mean {', '.join(close)}?" if close else ""
+
+
+def some(texts: Sequence[str], *, most: int, joint: str = ", ") -> str:
+    """Return the first ``most`` texts, and how many there are beyond: ``"a, b and 3 more"``."""
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return joint.join(texts[:most]) + more
+
+
+def shortened(lines: Sequence[str], *, most: int = 20) -> str:
+    """Return the first ``most`` lines, and how many there are beyond."""
+    more = [f"  ... and {len(lines) - most} more"] if len(lines) > most else []
+    return "\n".join([*lines[:most], *more])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 
 import torch
 
@@ -20,7 +21,7 @@ def network_of(args: argparse.Namespace) -> FeatureExtractor:
         args.model, random_weights=args.random_weights, device=args.device, offline=args.offline
     )
     return network.prepared(
-        ComputeOptions(precision=args.precision, engine=args.engine, calibration=args.calibration)
+        ComputeOptions(**{each.name: getattr(args, each.name) for each in fields(ComputeOptions)})
     )
 
 

@@ -142,7 +142,8 @@ class ExtractOptions(ReadOptions, ComputeOptions, ClipOptions, OutputOptions):
     ) -> ExtractOptions:
         """Return ``options`` with what is ``given`` by keyword in its place.
 
-        Raises ValueError where ``options`` asks for something that is none of ``keywords``.
+        Raises ValueError where ``options`` asks for something that is none of ``keywords``;
+        calibration, which no function has a keyword for, goes with the precision everywhere.
         """
         values = _values(options)
         for name in values.keys() - names_of(keywords) - {"calibration"}:
@@ -215,6 +216,7 @@ def takes(keywords: type) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         shown = inspect.signature(function)
+        known = [*shown.parameters, *(f.name for f in taken)]
         own = [p for p in shown.parameters.values() if p.kind is not p.VAR_KEYWORD]
         added = [
             inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default,
@@ -224,7 +226,7 @@ def takes(keywords: type) -> Callable[[F], F]:
 
         @functools.wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            _refuse_unknown(function.__name__, kwargs, [*shown.parameters, *names_of(keywords)])
+            _refuse_unknown(function.__qualname__, kwargs, known)
             return function(*args, **kwargs)
 
         checked.__signature__ = shown.replace(parameters=[*own, *added])  # type: ignore[attr-defined]

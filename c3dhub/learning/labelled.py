@@ -37,12 +37,6 @@ def reasons(videos: Iterable[BrokenVideo]) -> list[dict[str, str]]:
     return [{"path": video.path, "reason": video.reason} for video in videos]
 
 
-def some(texts: Sequence[str], *, most: int) -> str:
-    """Return the first ``most`` texts, and how many there are beyond: ``"a, b and 3 more"``."""
-    more = f" and {len(texts) - most} more" if len(texts) > most else ""
-    return ", ".join(texts[:most]) + more
-
-
 def write_csv(path: str | Path, rows: Iterable[Sequence[Any]]) -> Path:
     """Write rows as CSV in UTF-8, the file whole or not at all; return its path. Raises OSError."""
     with atomic_path(path) as target, target.open("w", newline="", encoding="utf-8") as file:

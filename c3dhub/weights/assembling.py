@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..base.errors import CheckpointError
+from ..base.errors import CheckpointError, some
 from ..networks import VideoNetwork, build
 from ..registry.config import ModelConfig
 from .local_files import LocalWeights
@@ -34,11 +34,11 @@ def assemble(config: ModelConfig, weights: LocalWeights, *, device: torch.device
             "fetch or convert the model again"
         ) from error
     if problems := _problems(state, network.state_dict()):
-        more = f" and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
         raise CheckpointError(
             f"{weights.path}: its tensors are not those of {config.architecture} with "
-            f"{config.num_classes} classes: {'; '.join(problems[:_MOST_NAMED])}{more}; nothing was "
-            "loaded. Use the config.json that was saved with it, or fetch the model again"
+            f"{config.num_classes} classes: {some(problems, most=_MOST_NAMED, joint='; ')}; "
+            "nothing was loaded. Use the config.json that was saved with it, or fetch the model "
+            "again"
         )
     network.load_state_dict(state, assign=True)
     # Not a lambda: networks are sent to other processes.

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from ...base.errors import DatasetError, near_matches
+from ...base.errors import DatasetError, near_matches, shortened
 from .rows import Found
 from .video_files import read_classes
 
 _SHIPPED = ("kinetics400", "ucf101", "hmdb51")
-_MOST_SHOWN = 20
 
 
 def class_order(found: Found, classes: Sequence[str] | str | Path | None) -> tuple[str, ...]:
@@ -64,13 +63,6 @@ def shipped(name: str) -> tuple[str, ...]:
     """Return the names of a list that comes with c3dhub, in its order."""
     text = (files("c3dhub") / "registry" / "labels" / f"{name}.txt").read_text(encoding="utf-8")
     return tuple(text.splitlines())
-
-
-def shortened(lines: Sequence[str]) -> str:
-    """Return the first 20 lines, and how many there are beyond."""
-    beyond = len(lines) - _MOST_SHOWN
-    more = [f"  ... and {beyond} more"] if beyond > 0 else []
-    return "\n".join([*lines[:_MOST_SHOWN], *more])
 
 
 def _given(classes: Sequence[str] | str | Path) -> tuple[str, ...]:

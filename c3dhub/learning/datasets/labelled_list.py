@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ...base.errors import DatasetError, near_matches
-from .class_numbers import class_order, labels_of, shortened
+from ...base.errors import DatasetError, near_matches, shortened
+from .class_numbers import class_order, labels_of
 from .rows import Found, Row, subset_name
 from .video_files import locate
 from .video_list import VideoItem, VideoList

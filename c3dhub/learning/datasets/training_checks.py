@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ...base.errors import DatasetError
-from .class_numbers import shortened
+from ...base.errors import DatasetError, shortened, some
 from .video_list import VideoItem, VideoList
 
 
@@ -48,9 +45,10 @@ def _check_validation(train: VideoList, val: VideoList) -> None:
     if not val.items:
         raise DatasetError(f"{name}: holds no video to validate with; hold_out sets some aside")
     if val.classes != train.classes:
+        own, learned = (some([*map(repr, part.classes)], most=3) for part in (val, train))
         raise DatasetError(
-            f"{name}: its classes are {_some(val.classes)}, those of the training list "
-            f"{_some(train.classes)}; read both with the same classes="
+            f"{name}: its classes are {own}, those of the training list {learned}; read both with "
+            "the same classes="
         )
     known: dict[object, list[VideoItem]] = {}
     for item in train.items:
@@ -66,8 +64,3 @@ def _check_validation(train: VideoList, val: VideoList) -> None:
 def _overlap(one: VideoItem, other: VideoItem) -> bool:
     (start, end), (other_start, other_end) = one.span, other.span
     return max(start, other_start) < min(end, other_end)
-
-
-def _some(classes: Sequence[str]) -> str:
-    more = f" and {len(classes) - 3} more" if len(classes) > 3 else ""
-    return ", ".join(map(repr, classes[:3])) + more

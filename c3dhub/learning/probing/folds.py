@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base.errors import DatasetError, near_matches
+from ...base.errors import DatasetError, near_matches, some
 from ..datasets.video_list import VideoList
-from ..labelled import named, some
+from ..labelled import named
 
 DEFAULT_FOLDS = 5
 _MOST_NAMED = 8  # classes that a message lists

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...base.errors import DatasetError
+from ...base.errors import DatasetError, some
 from ..datasets import VideoList, list_subsets, read_dataset
 from ..datasets.recognition import Layout
-from ..labelled import held_back, some
+from ..labelled import held_back
 
 _MOST_SHOWN = 5
 

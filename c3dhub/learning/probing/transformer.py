@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base.errors import C3DHubError, DatasetError
+from ...base.errors import C3DHubError, DatasetError, shortened
 from ...extraction.feature_extractor import FeatureExtractor
 from ...extraction.options import DEFAULTS, ExtractOptions, Options, RowKeywords, takes
 from ...extraction.pipeline import Part
@@ -186,15 +186,14 @@ def _one_error(failures: list[C3DHubError], *, n_videos: int) -> C3DHubError:
         return failures[0]
     return DatasetError(
         f"{len(failures)} of {n_videos} videos cannot be read; remove or replace them, or pass "
-        f"errors='nan':\n{_shortened(failures)}"
+        f"errors='nan':\n{_listed(failures)}"
     )
 
 
 def _one_warning(found: dict[int, tuple[str, ...]], *, n_videos: int) -> str:
     lines = [f"X[{position}]: {'; '.join(texts)}" for position, texts in found.items()]
-    return f"{len(found)} of {n_videos} videos were read with warnings:\n{_shortened(lines)}"
+    return f"{len(found)} of {n_videos} videos were read with warnings:\n{_listed(lines)}"
 
 
-def _shortened(lines: Sequence[object]) -> str:
-    more = [f"... and {len(lines) - _MOST_SHOWN} more"] if len(lines) > _MOST_SHOWN else []
-    return "\n".join(f"  {line}" for line in [*lines[:_MOST_SHOWN], *more])
+def _listed(lines: Sequence[object]) -> str:
+    return shortened([f"  {line}" for line in lines], most=_MOST_SHOWN)
