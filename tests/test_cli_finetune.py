@@ -152,6 +152,8 @@ def test_a_model_or_data_that_is_not_there_is_refused(
     _expect(capsys, _run(only.parent, model, tmp_path / "run"), 1, "class")
 
 
+# The numbers are the same on a CPU that computes bfloat16 slowly, and says so.
+@pytest.mark.filterwarnings("ignore:this CPU .* has no instructions for bfloat16")
 def test_networks_that_cannot_be_trained_are_refused(data: Path, tmp_path: Path) -> None:
     run: dict[str, Any] = {"output": tmp_path / "run", "epochs": 1}
     prepared: Any = tiny_network(width=8).prepared(ComputeOptions(precision="bfloat16"))

@@ -140,6 +140,8 @@ def test_weights_are_known_by_their_hash_until_they_change(saved: Path) -> None:
     assert network.prepared(ComputeOptions()).weights_sha256 is None
 
 
+# torch 2.4 says this of its own way to send tensors.
+@pytest.mark.filterwarnings("ignore:You are using `torch.load`:FutureWarning")
 def test_networks_are_sent_to_other_processes(saved: Path) -> None:
     network = load(saved, device="cpu")
     network.prepared(ComputeOptions())
