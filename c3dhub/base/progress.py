@@ -1,7 +1,7 @@
 """One line on stderr that says how far a long job is and how long it still takes.
 
 Why not tqdm: whole lines in log files take a printer and a ``close`` of one's own, it starts a
-thread and a lock between processes, and importing it takes ten times as long.
+thread and a lock between processes, and it takes several times as long to import.
 """
 
 from __future__ import annotations
