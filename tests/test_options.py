@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import pickle
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -178,6 +179,14 @@ def test_the_transformer_takes_options_and_its_own_settings_go_before_them(
     plain = c3dhub.VideoFeatures(tiny, stages=("layer1",), clip_len=4, cache=False)
     np.testing.assert_array_equal(made.transform([video]), plain.transform([video]))
     assert made.set_params(stages=("layer2",)).transform([video]).shape == (1, 16)
+
+
+def test_a_transformer_out_of_a_pickle_keeps_its_options(video: Path, tiny: VideoNetwork) -> None:
+    options = ExtractOptions(tail="zero", decode="fast", clip_len=64)
+    made = c3dhub.VideoFeatures(tiny, options=options, cache=False)
+    again = pickle.loads(pickle.dumps(made))
+    np.testing.assert_array_equal(again.transform([video]), made.transform([video]))
+    assert again._frozen().options == made._frozen().options == options
 
 
 def test_the_calibration_of_options_reaches_the_form(tiny: VideoNetwork, video: Path) -> None:

@@ -1,4 +1,4 @@
-"""What probing and evaluation do alike with lists of labelled videos."""
+"""What probing, evaluation and training do alike: labelled videos, tables of what came out."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class VideoFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # i
         if self.errors not in ("raise", "nan"):
             raise ValueError(f"errors is {self.errors!r}; it must be 'raise' or 'nan'")
         settings = {name: getattr(self, name) for name in RowKeywords.__optional_keys__}
-        changed = {name: value for name, value in settings.items() if value is not DEFAULTS[name]}
+        changed = {k: v for k, v in settings.items() if not _is_default(v, DEFAULTS[k])}
         options = ExtractOptions.of(self.options, changed, RowKeywords)
         return FrozenFeatures(self.model, options, pooling=self.pooling, cache=self.cache)
 
@@ -146,6 +146,11 @@ class VideoFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # i
         tags.transformer_tags.preserves_dtype = []  # always float32
         tags.requires_fit = False
         return tags
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    # By type first: stages may be an array, which has no one answer to ==.
+    return type(value) is type(default) and bool(value == default)
 
 
 def _videos(given: Any) -> list[VideoSource]:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from ...base.files import atomic_path
+from ..labelled import write_csv
 from .run_folder import LOG_FILE, TENSORBOARD
 from .state import EpochRow
 
 
 def write_log(folder: Path, history: Sequence[EpochRow]) -> None:
     """Write ``log.csv`` whole, so that it never holds rows that a resumed run repeats."""
-    with (
-        atomic_path(folder / LOG_FILE) as new,
-        new.open("w", encoding="utf-8", newline="") as stream,
-    ):
-        writer = csv.DictWriter(stream, [field.name for field in fields(EpochRow)])
-        writer.writeheader()
-        for row in history:
-            values = asdict(row).items()
-            writer.writerow({k: f"{v:.8g}" if isinstance(v, float) else v for k, v in values})
+    rows = [
+        [f"{value:.8g}" if isinstance(value, float) else value for value in asdict(row).values()]
+        for row in history
+    ]
+    write_csv(folder / LOG_FILE, [[field.name for field in fields(EpochRow)], *rows])
 
 
 class Board:
